@@ -1,0 +1,110 @@
+"""From any picture file to one uint8 rectangle: upright, sRGB or grey, on paper, the asked size.
+
+``letterbox`` keeps all of the drawing between bars; ``fill`` likewise, with bars in the colour of the drawing's own
+border; ``crop`` fits the shorter side and takes the centre; ``squish`` distorts. Small originals are framed, not
+enlarged, unless asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageColor, ImageOps
+
+from boceto.errors import UsageError
+
+Fit = Literal["letterbox", "squish", "crop", "fill"]
+_LANCZOS = Image.Resampling.LANCZOS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """How a picture is brought to ``height`` × ``width`` pixels."""
+
+    height: int = 64
+    width: int = 64
+    fit: Fit = "crop"
+    grey: bool = False
+    paper: str = "white"  # under transparency
+    bars: str = "black"  # beside a letterboxed picture
+    enlarge: bool = False
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """``"64"`` → (64, 64); ``"48x64"`` → (height 64, width 48), as picture sizes are written: width × height."""
+    parts = text.lower().replace("×", "x").split("x")
+    if not all(part.strip().isdecimal() for part in parts) or len(parts) > 2:
+        raise UsageError(f"size '{text}' is not a size; write for example 64, or 48x64 for 48 wide and 64 high")
+    width, height = int(parts[0]), int(parts[-1])
+    if not (4 <= width <= 2048 and 4 <= height <= 2048):
+        raise UsageError(f"size '{text}' is out of range; both sides lie between 4 and 2048 pixels")
+    return height, width
+
+
+def parse_colour(text: str) -> str:
+    """A colour Pillow knows (``white``, ``#f4e8d0``) or UsageError."""
+    try:
+        ImageColor.getrgb(text)
+    except ValueError as error:
+        raise UsageError(f"'{text}' is not a colour; write a name such as white or a code such as #f4e8d0") from error
+    return text
+
+
+def upright(image: Image.Image, paper: str = "white") -> Image.Image:
+    """Any mode and orientation → RGB, sRGB, on paper: EXIF turned, ICC applied, alpha laid on ``paper``."""
+    image = _to_srgb(ImageOps.exif_transpose(image))
+    if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):  # 16-bit grey: Pillow would clip at 255
+        values = np.asarray(image, dtype=np.float32)
+        scale = 255 / 65535 if values.max(initial=0) > 255 else 1.0
+        image = Image.fromarray((values * scale).clip(0, 255).astype(np.uint8))
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        sheet = Image.new("RGBA", image.size, paper)
+        sheet.alpha_composite(layer)
+        image = sheet
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """Apply an embedded colour profile, if it can be read and fits the mode; a broken one is ignored."""
+    profile = image.info.get("icc_profile")
+    if not profile or image.mode not in ("RGB", "CMYK", "L"):
+        return image
+    try:
+        source = ImageCms.ImageCmsProfile(BytesIO(profile))
+        target = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image
+    return converted if converted is not None else image
+
+
+def frame(image: Image.Image, how: Frame) -> NDArray[np.uint8]:
+    """An upright RGB picture → (height, width, C) uint8, C = 1 (luma) or 3."""
+    size = how.width, how.height
+    smaller = image.width < how.width or image.height < how.height
+    if how.fit == "squish" and (how.enlarge or not smaller):
+        framed = image.resize(size, _LANCZOS)
+    elif how.fit == "crop" and (how.enlarge or not smaller):
+        framed = ImageOps.fit(image, size, _LANCZOS)
+    else:
+        scale = min(how.width / image.width, how.height / image.height)
+        if not how.enlarge:
+            scale = min(scale, 1.0)
+        inner = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), _LANCZOS)
+        framed = Image.new("RGB", size, how.bars if how.fit == "letterbox" else _border(inner))
+        framed.paste(inner, ((how.width - inner.width) // 2, (how.height - inner.height) // 2))
+    pixels = np.asarray(framed.convert("L") if how.grey else framed)
+    return pixels[:, :, None] if how.grey else pixels
+
+
+def _border(image: Image.Image) -> tuple[int, int, int]:
+    """The median colour of the outermost pixels."""
+    pixels = np.asarray(image)
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    red, green, blue = np.median(border, axis=0).astype(int)
+    return int(red), int(green), int(blue)

@@ -1,0 +1,118 @@
+"""The prepared dataset: a folder that other tools can read, and the one form in which the loop takes pictures.
+
+    DATA/manifest.json      what it is: shape, counts per stage, options, shards with their SHA-256, content hash
+    DATA/images-00000.npy   uint8 (n, H, W, C), opened memory-mapped
+    DATA/records.jsonl      one line a picture, in order: path in the source, tags, label
+    DATA/quarantine.csv     every picture left out: stage, reason, path
+"""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boceto.data import sources
+from boceto.errors import Fault, UsageError, os_errors
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Prepared:
+    """An opened prepared dataset: ``len()``, ``shape`` (H, W, C), ``gather(indices)`` → uint8 (n, H, W, C)."""
+
+    def __init__(self, folder: Path | str) -> None:
+        """Open and check against the manifest. Raises UsageError if it is no dataset, Fault if a shard is damaged."""
+        self.folder = Path(folder)
+        self.manifest = _read_manifest(self.folder)
+        height, width, channels = self.manifest["shape"]
+        self.shape: tuple[int, int, int] = (height, width, channels)
+        self._shards = [self._open(shard) for shard in self.manifest["shards"]]
+        self._ends = list(np.cumsum([len(shard) for shard in self._shards]))
+
+    def _open(self, entry: dict[str, Any]) -> NDArray[np.uint8]:
+        path = self.folder / Path(entry["file"]).name
+        remedy = f"prepare {self.manifest['source']} again"
+        if not path.is_file() or path.stat().st_size != entry["bytes"]:
+            raise Fault(f"shard {path} is missing or cut short; {remedy}")
+        try:
+            shard: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, OSError) as error:
+            raise Fault(f"shard {path} cannot be read ({error}); {remedy}") from error
+        if shard.dtype != np.uint8 or shard.shape != (entry["count"], *self.shape):
+            raise Fault(f"shard {path} holds {shard.dtype} {shard.shape}, not what the manifest says; {remedy}")
+        return shard
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    @property
+    def content_hash(self) -> str:
+        return str(self.manifest["content_hash"])
+
+    def gather(self, indices: Iterable[int]) -> NDArray[np.uint8]:
+        """Copy the pictures of these numbers (0 … len−1): uint8 (n, H, W, C)."""
+        chosen = np.asarray(list(indices), dtype=np.int64)
+        if len(self._shards) == 1:
+            return self._shards[0][chosen]
+        out = np.empty((len(chosen), *self.shape), dtype=np.uint8)
+        for position, index in enumerate(chosen):
+            shard = bisect.bisect_right(self._ends, index)
+            out[position] = self._shards[shard][index - (self._ends[shard - 1] if shard else 0)]
+        return out
+
+    def records(self) -> list[sources.Record]:
+        """Path, tags and label of every picture, in order."""
+        lines = (self.folder / "records.jsonl").read_text("utf-8").splitlines()
+        entries = (json.loads(line) for line in lines)
+        return [sources.Record(entry["path"], tuple(entry["tags"]), entry["label"]) for entry in entries]
+
+    def verify(self) -> None:
+        """Compare every byte with the manifest's SHA-256; raises Fault naming the file that differs."""
+        for entry in [*self.manifest["shards"], self.manifest["records"]]:
+            path = self.folder / Path(entry["file"]).name
+            with os_errors("read", path):
+                if sha256(path) != entry["sha256"]:
+                    raise Fault(f"{path} is not what was written; prepare {self.manifest['source']} again")
+
+    def summary(self) -> str:
+        """One line for people: how many, how big, what was left out."""
+        m = self.manifest
+        height, width, channels = self.shape
+        left = [f"{count} {stage}" for stage, count in m["left_out"].items() if count]
+        return (
+            f"{m['count']:,} of {m['found']:,} pictures, {width}×{height}, {'colour' if channels == 3 else 'grey'}"
+            + (f"; left out: {', '.join(left)} (reasons in quarantine.csv)" if left else "; none left out")
+            + (f"; bars cropped off {m['cropped_bars']}" if m["cropped_bars"] else "")
+        )
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        raise UsageError(f"dataset {folder} does not exist; make it with: boceto prepare FOLDER -o {folder}")
+    if not path.is_file():
+        raise UsageError(f"{folder} is no prepared dataset (no manifest.json); boceto prepare {folder} -o DATA makes one")
+    try:
+        manifest = json.loads(path.read_bytes())
+        version = manifest["format"]
+        manifest["shape"], manifest["shards"], manifest["content_hash"], manifest["source"], manifest["records"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Fault(f"{path} is damaged ({type(error).__name__}: {error}); prepare the dataset again") from error
+    if version != FORMAT:
+        raise UsageError(f"{folder} is in format {version}, this boceto reads {FORMAT}; prepare it again")
+    found: dict[str, Any] = manifest
+    return found

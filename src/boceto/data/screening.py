@@ -1,0 +1,219 @@
+"""Keep a picture or leave it out, always with the reason: unreadable, too small, bars, tag query, duplicates.
+
+Nothing is ever deleted or changed in the source; what is left out is listed with its stage and reason.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import imagehash
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from boceto.errors import UsageError
+
+Pixels = NDArray[np.uint8]
+
+
+class Rejected(Exception):  # noqa: N818  a verdict, not an error
+    """This picture is left out: at which stage, and why."""
+
+    def __init__(self, stage: str, reason: str) -> None:
+        super().__init__(stage, reason)
+        self.stage, self.reason = stage, reason
+
+
+def open_picture(path: Path) -> Image.Image:
+    """A fully decoded picture (the first frame of an animated one).
+
+    Raises Rejected("unreadable", …) for empty, truncated, oversized (decompression bomb) and non-picture files.
+    """
+    try:
+        content = path.read_bytes()
+        if not content:
+            raise Rejected("unreadable", "empty file")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(BytesIO(content))
+            image.load()
+    except Rejected:
+        raise
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise Rejected("unreadable", "too many pixels (over 89 million)") from error
+    except Image.UnidentifiedImageError as error:
+        raise Rejected("unreadable", "not a picture") from error
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+        raise Rejected("unreadable", f"damaged: {' '.join(str(error).split())[:120] or type(error).__name__}") from error
+    return image
+
+
+def require_size(image: Image.Image, min_side: int) -> None:
+    """Raises Rejected("too small", …) if the shorter side has fewer than ``min_side`` pixels."""
+    if min(image.size) < min_side:
+        raise Rejected("too small", f"{image.width}×{image.height}, shorter side under {min_side}")
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Thickness in pixels of the flat bars found at each side; 0 = none."""
+
+    top: int = 0
+    bottom: int = 0
+    left: int = 0
+    right: int = 0
+
+    def __bool__(self) -> bool:
+        return any((self.top, self.bottom, self.left, self.right))
+
+    def __str__(self) -> str:
+        sides = ((name, getattr(self, name)) for name in ("top", "bottom", "left", "right"))
+        return ", ".join(f"{name} {thickness} px" for name, thickness in sides if thickness)
+
+
+def find_bars(pixels: Pixels, tolerance: int = 24) -> Bars:
+    """Letterbox bars of any flat colour: (H, W, 3) uint8 → thickness at each side.
+
+    A bar differs from a margin of the drawing in two ways: it comes in a pair (top and bottom, or left and right) of
+    one colour and similar thickness, and it ends abruptly, along most of its length at once. ``tolerance`` (grey
+    levels) absorbs JPEG noise.
+    """
+    across = _pair(pixels, tolerance)
+    top, bottom = across
+    inner = pixels[top : len(pixels) - bottom]
+    left, right = _pair(inner.swapaxes(0, 1), tolerance)
+    if not (top or left):
+        return Bars()
+    if left and not top:  # a full frame may only show once the side bars are off
+        top, bottom = _pair(pixels[:, left : pixels.shape[1] - right], tolerance)
+    return Bars(top, bottom, left, right)
+
+
+def _pair(rows: Pixels, tolerance: int) -> tuple[int, int]:
+    """Thickness of the bars over the first and below the last row, (0, 0) if they are not a pair."""
+    first, last = _edge(rows, tolerance), _edge(rows[::-1], tolerance)
+    length = len(rows)
+    thin = max(2, length // 50)
+    if min(first, last) < thin or first + last > 0.8 * length or max(first, last) > 2.5 * min(first, last):
+        return 0, 0
+    colours = np.median(rows[:thin], axis=(0, 1)), np.median(rows[-thin:], axis=(0, 1))
+    return (first, last) if np.abs(colours[0] - colours[1]).max() <= tolerance else (0, 0)
+
+
+def _edge(rows: Pixels, tolerance: int) -> int:
+    """How many first rows are one flat colour and end abruptly; 0 if they fade into the picture or fill it."""
+    colour = np.median(rows[:2].reshape(-1, rows.shape[-1]), axis=0)
+    far = np.abs(rows.astype(np.int16) - colour.astype(np.int16)).max(axis=-1) > tolerance  # (rows, length)
+    share = far.mean(axis=1)
+    flat = int(np.argmax(share > 0.02)) if (share > 0.02).any() else len(rows)
+    if flat in (0, len(rows)):
+        return 0
+    return flat if share[flat : flat + 3].max() >= 0.7 else 0
+
+
+def tag_query(query: str) -> Callable[[Collection[str]], bool]:
+    """Compile ``"(1girl | solo) & !hat"`` to a predicate on a picture's tags.
+
+    ``!`` binds tightest, then ``&``, then ``|``; a tag holding spaces or any of ``&|!()`` stands in double quotes.
+    Raises UsageError naming what is wrong.
+    """
+    tokens = re.findall(r'"[^"]*"|[&|!()]|[^\s&|!()"]+|"', query)
+    position = 0
+
+    def fail(what: str) -> UsageError:
+        return UsageError(f'tag query "{query}": {what}; write for example "(1girl | solo) & white_background & !hat"')
+
+    def peek() -> str | None:
+        return tokens[position] if position < len(tokens) else None
+
+    def take() -> str:
+        nonlocal position
+        position += 1
+        return tokens[position - 1]
+
+    def any_of() -> Callable[[Collection[str]], bool]:
+        terms = [all_of()]
+        while peek() == "|":
+            take()
+            terms.append(all_of())
+        return lambda tags: any(term(tags) for term in terms)
+
+    def all_of() -> Callable[[Collection[str]], bool]:
+        terms = [single()]
+        while peek() == "&":
+            take()
+            terms.append(single())
+        return lambda tags: all(term(tags) for term in terms)
+
+    def single() -> Callable[[Collection[str]], bool]:
+        if peek() is None:
+            raise fail("it ends where a tag should stand")
+        token = take()
+        if token == "!":
+            inner = single()
+            return lambda tags: not inner(tags)
+        if token == "(":
+            inner = any_of()
+            if peek() != ")":
+                raise fail("a ')' is missing")
+            take()
+            return inner
+        if token in ("&", "|", ")", '"'):
+            raise fail(f"'{token}' stands where a tag should")
+        name = token.strip('"')
+        return lambda tags: name in tags
+
+    try:
+        predicate = any_of()
+    except RecursionError:
+        raise fail("it is nested too deeply") from None
+    if position < len(tokens):
+        raise fail(f"'{tokens[position]}' is one too many (join tags with & or |)")
+    return predicate
+
+
+def fingerprint(pixels: Pixels) -> int:
+    """64-bit perceptual hash (pHash) of a framed picture (H, W, C)."""
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    return int(str(imagehash.phash(image)), 16)
+
+
+class Duplicates:
+    """Finds pictures that are the same drawing again: re-encoded, resized, slightly noisier.
+
+    The hash proposes (at most ``bits`` of 64 differ), the pixels decide: reduced to 32×32, no cell may differ by more
+    than ``levels`` grey levels, so that two drawings of one character that differ only in the eyes are both kept.
+    """
+
+    def __init__(self, bits: int = 8, levels: int = 32) -> None:
+        self.bits, self.levels = bits, levels
+        self._hashes = np.empty(1024, dtype=np.uint64)
+        self._cells: list[Pixels] = []
+
+    def find(self, fingerprint: int, pixels: Pixels) -> int | None:
+        """The number (in order of ``add``) of an earlier picture that this one repeats, or None."""
+        distance = np.bitwise_count(self._hashes[: len(self._cells)] ^ np.uint64(fingerprint))
+        cells = _cells(pixels).astype(np.int16)
+        for number in np.flatnonzero(distance <= self.bits):
+            if np.abs(cells - self._cells[number]).max() <= self.levels:
+                return int(number)
+        return None
+
+    def add(self, fingerprint: int, pixels: Pixels) -> None:
+        """Remember a kept picture."""
+        if len(self._cells) == len(self._hashes):
+            self._hashes = np.resize(self._hashes, 2 * len(self._hashes))
+        self._hashes[len(self._cells)] = fingerprint
+        self._cells.append(_cells(pixels))
+
+
+def _cells(pixels: Pixels) -> Pixels:
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    return np.asarray(image.resize((32, 32), Image.Resampling.BOX))

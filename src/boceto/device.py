@@ -1,0 +1,77 @@
+"""Where boceto computes and in what number format: chosen by itself, and said.
+
+On a CPU with AMX or AVX512-bf16 the convolutions run in bfloat16 with channels-last tensors (always together: one
+without the other is slower); weights, optimisers and everything that is summed stay float32. Elsewhere float32.
+"""
+
+from __future__ import annotations
+
+import platform
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from boceto.errors import UsageError
+
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device with the number format of its matrix products and the memory order of its images."""
+
+    device: torch.device
+    dtype: torch.dtype
+    label: str
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        return torch.channels_last if self.dtype == torch.bfloat16 else torch.contiguous_format
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Inside, matrix products and convolutions run in ``dtype``."""
+        return torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32)
+
+    def place(self, module: torch.nn.Module) -> None:
+        """Move a network here, in the memory order its convolutions want."""
+        module.to(device=self.device, memory_format=self.memory_format)  # type: ignore[call-overload]
+
+
+def choose(device: str = "auto", precision: str = "auto") -> Compute:
+    """Pick the device and number format; ``auto`` takes CUDA, then MPS, then the CPU.
+
+    Raises UsageError if a device is asked for that this machine or this PyTorch does not have.
+    """
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if device == "auto":
+        device = "cuda" if cuda else "mps" if mps else "cpu"
+    if device not in ("cpu", "cuda", "mps"):
+        raise UsageError(f"there is no device '{device}'; use auto, cpu, cuda or mps")
+    if (device == "cuda" and not cuda) or (device == "mps" and not mps):
+        raise UsageError(f"device '{device}' is not available to PyTorch {torch.__version__} here; use --device cpu")
+    bf16 = _has_fast_bf16(device)
+    if precision == "bfloat16" and device == "mps":
+        raise UsageError("train.precision = bfloat16 is not offered on mps; use auto or float32")
+    dtype = torch.bfloat16 if precision == "bfloat16" or (precision == "auto" and bf16) else torch.float32
+    return Compute(torch.device(device), dtype, f"{_name(device)}, {str(dtype).removeprefix('torch.')}")
+
+
+def _has_fast_bf16(device: str) -> bool:
+    if device == "cuda":
+        return torch.cuda.get_device_capability() >= (8, 0)
+    if device == "cpu":  # private in PyTorch, hence the care: absent means no
+        probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+        return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
+    return False
+
+
+def _name(device: str) -> str:
+    if device == "cuda":
+        return f"GPU ({torch.cuda.get_device_name()})"
+    if device == "mps":
+        return "GPU (Apple MPS)"
+    amx = " with AMX" if getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)() else ""
+    return f"CPU ({platform.machine()}{amx}, {torch.get_num_threads()} threads)"

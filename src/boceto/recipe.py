@@ -1,0 +1,174 @@
+"""A recipe says everything that decides what a training does; it is typed, frozen, and plain TOML.
+
+    name or file → ``load`` → Recipe → ``changed(["train.batch=64"])`` → Recipe → ``to_toml`` → run folder
+
+What depends on the machine (device, folders) is not in it. The table ``[arch]`` belongs to the architecture named in
+it; its keys are checked by that architecture's own ``Config`` when the network is built.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from boceto.errors import UsageError, nearest, os_errors
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+M = TypeVar("M", bound=BaseModel)
+
+
+class Section(BaseModel):
+    """One table of a recipe: frozen, and closed to keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class DataPart(Section):
+    """[data] How pictures come out of the prepared dataset."""
+
+    flip: bool = Field(False, description="mirror every other picture, at random, left to right")
+
+
+class ObjectivePart(Section):
+    """[objective] What D and G are asked to reach."""
+
+    real_label: Annotated[float, Field(gt=0.5, le=1)] = Field(1.0, description="D's target for real pictures")
+    g_label: Annotated[float, Field(gt=0.5, le=1)] = Field(1.0, description="G's target for D's answer")
+    r1_gamma: NotNegative = Field(0.0, description="strength of the R1 penalty; 0 = none")
+    r1_every: int = Field(16, ge=1, description="steps from one (lazy) R1 penalty to the next")
+
+
+class AugmentPart(Section):
+    """[augment] Jitter of everything D sees."""
+
+    policy: tuple[Literal["colour", "translation", "cutout"], ...] = Field((), description="DiffAugment, in order")
+
+
+class TrainPart(Section):
+    """[train] How long, how fast, from which seed."""
+
+    batch: int = Field(128, ge=2, le=65536, description="pictures in a step")
+    kimg: Positive = Field(1000.0, description="thousands of images to see in all")
+    minutes: Positive | None = Field(None, description="stop after so many minutes of training, if that is sooner")
+    seed: int = Field(0, ge=0, lt=2**63)
+    d_lr: Positive = Field(2e-4, description="Adam's rate for D")
+    g_lr: Positive = Field(2e-4, description="Adam's rate for G")
+    beta1: Annotated[float, Field(ge=0, lt=1)] = Field(0.5, description="Adam's first-moment decay")
+    beta2: Annotated[float, Field(ge=0, lt=1)] = Field(0.999, description="Adam's second-moment decay")
+    ema_kimg: NotNegative = Field(10.0, description="half-life of the averaged G, in thousands of images; 0 = none")
+    precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="of matrix products")
+
+
+class WatchPart(Section):
+    """[watch] What is written while it trains, every so many thousand images."""
+
+    log_kimg: Positive = Field(1.0, description="one line in log.jsonl: means since the last")
+    sample_kimg: Positive = Field(10.0, description="one sheet in samples/")
+    snapshot_kimg: Positive = Field(50.0, description="one snapshot, and the state to resume from")
+    samples: int = Field(25, ge=1, le=400, description="pictures on a sheet, from fixed latents")
+
+
+class Recipe(Section):
+    """Everything that decides what a training does."""
+
+    arch: dict[str, Any]
+    data: DataPart = DataPart()
+    objective: ObjectivePart = ObjectivePart()
+    augment: AugmentPart = AugmentPart()
+    train: TrainPart = TrainPart()
+    watch: WatchPart = WatchPart()
+
+    def to_toml(self) -> str:
+        """The recipe as TOML, complete (defaults written out), so that a run can be read in one file."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+    def changed(self, assignments: Iterable[str], source: str = "--set") -> Recipe:
+        """A new recipe with ``key=value`` assignments applied, e.g. ``train.batch=64`` or ``augment.policy=["cutout"]``.
+
+        Values are read as TOML; what is not TOML is taken as a word. Raises UsageError naming the key.
+        """
+        table = self.model_dump(mode="python")
+        for assignment in assignments:
+            key, equals, value = assignment.partition("=")
+            parts = key.strip().split(".")
+            if not equals or len(parts) != 2 or not all(parts):
+                raise UsageError(f"{source} {assignment}: write section.key=value, for example train.batch=64")
+            section, name = parts
+            if section not in type(self).model_fields:
+                raise UsageError(f"{source} {assignment}: no section '{section}'{nearest(section, type(self).model_fields)}")
+            table[section] = {**table[section], name: _toml_value(value.strip())}
+        return parse(table, source)
+
+
+def names() -> list[str]:
+    """The recipes that come with boceto."""
+    folder = resources.files("boceto") / "recipes"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def text(name: str) -> str:
+    """The TOML text of a named recipe, with its header of what was measured; raises UsageError if there is none."""
+    if name not in names():
+        raise UsageError(f"there is no recipe '{name}'{nearest(name, names())}, or give the path of a .toml file")
+    return (resources.files("boceto") / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def load(name_or_path: str | Path) -> Recipe:
+    """A recipe by name or from a ``.toml`` file; raises UsageError or Fault in one sentence."""
+    if str(name_or_path).endswith(".toml"):
+        path = Path(name_or_path)
+        with os_errors("read recipe", path):
+            content = path.read_bytes()
+    else:
+        path, content = Path(f"{name_or_path}"), text(str(name_or_path)).encode()
+    try:
+        return parse(tomllib.loads(content.decode("utf-8")), str(path))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"recipe {path} is not valid TOML: {error}") from error
+
+
+def parse(table: Mapping[str, Any], source: str) -> Recipe:
+    """Check a table; raises UsageError naming ``source``, the key, what is wrong and the nearest right key."""
+    recipe = checked(Recipe, table, source)
+    if not isinstance(recipe.arch.get("name"), str):
+        raise UsageError(f"{source}: arch.name is missing; say which architecture, for example name = \"dcgan\" under [arch]")
+    return recipe
+
+
+def checked(model: type[M], table: Mapping[str, Any], source: str, prefix: str = "") -> M:
+    """Build ``model`` from ``table`` or raise UsageError with every complaint in one sentence."""
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        complaints = "; ".join(_complaint(model, detail, prefix) for detail in error.errors())
+        raise UsageError(f"{source}: {complaints}") from error
+
+
+def _complaint(model: type[BaseModel], detail: Mapping[str, Any], prefix: str) -> str:
+    location: Sequence[Any] = detail["loc"]
+    key = prefix + ".".join(str(part) for part in location)
+    if detail["type"] == "extra_forbidden":
+        owner: Any = model
+        for part in location[:-1]:
+            owner = owner.model_fields[part].annotation
+        return f"unknown key '{key}'{nearest(str(location[-1]), owner.model_fields)}"
+    if detail["type"] == "missing":
+        return f"{key} is missing"
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    given = detail["input"]
+    return f"{key} = {given!r}: {message}" if location and not isinstance(given, dict) else f"{prefix}{message}"
+
+
+def _toml_value(value: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return value

@@ -1,0 +1,223 @@
+"""The run folder: everything a training leaves behind, as plain data; the only contract to the right of the loop.
+
+    RUN/recipe.toml         what was asked, complete
+    RUN/run.json            data (path, content hash), software, hardware, when it began
+    RUN/log.jsonl           one JSON object a line: means since the last line (``docs/run-folder.md``)
+    RUN/samples/NIMG.png    sheets from fixed latents
+    RUN/snapshots/NIMG.safetensors   G, D and the averaged G; the recipe is in its metadata
+    RUN/state.safetensors   everything needed to go on exactly: nets, average, optimisers, clock
+    RUN/report.html         the page, and figures/
+
+Every file is written beside its place and moved there, so none is ever half there. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from boceto import recipe as recipes
+from boceto.errors import Fault, UsageError, nearest, os_errors
+from boceto.recipe import Recipe
+
+FORMAT = 1
+RECIPE, ABOUT, LOG, STATE = "recipe.toml", "run.json", "log.jsonl", "state.safetensors"
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; on success it takes its place at once, on failure it is removed."""
+    temporary = path.with_name(f".{path.name}.partial")
+    with os_errors("write", path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole UTF-8 text file at once."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_image(path: Path, image: Image.Image) -> None:
+    """Write a picture at once, in the format its name ends in. Raises UsageError for an ending Pillow cannot write."""
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    if kind not in Image.SAVE:
+        raise UsageError(f"cannot write a picture called {path.name}; let the name end in .png or .jpg")
+    with replacing(path) as temporary:
+        image.save(temporary, format=kind)
+
+
+class Run:
+    """An opened run folder."""
+
+    def __init__(self, folder: Path | str) -> None:
+        """Raises UsageError if ``folder`` is not a run folder."""
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise UsageError(f"run folder {folder} does not exist; boceto train RECIPE --data DATA --out {folder} makes one")
+        if not self.exists(self.folder):
+            raise UsageError(f"{folder} is not a run folder (no {RECIPE}); give a folder that boceto train has made")
+        self.recipe = recipes.load(self.folder / RECIPE)
+        self.about = _read_json(self.folder / ABOUT)
+
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        """Is this a run folder?"""
+        return (folder / RECIPE).is_file() and (folder / ABOUT).is_file()
+
+    @classmethod
+    def create(cls, folder: Path, recipe: Recipe, about: Mapping[str, Any]) -> Run:
+        """Make a new run folder. Raises UsageError if something else already is there."""
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UsageError(f"{folder} exists and is not a run folder; give another --out")
+        write_text(folder / ABOUT, json.dumps({"format": FORMAT, **about}, indent=2) + "\n")
+        write_text(folder / RECIPE, recipe.to_toml())  # last: with it the folder is a run
+        return cls(folder)
+
+    def revise(self, recipe: Recipe) -> None:
+        """Store a changed recipe (more images, another rate)."""
+        write_text(self.folder / RECIPE, recipe.to_toml())
+        self.recipe = recipe
+
+    # ── the log ──
+
+    def log(self, entry: Mapping[str, Any]) -> None:
+        """Append one line; values must be plain numbers and words."""
+        with os_errors("write", self.folder / LOG), (self.folder / LOG).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def read_log(self) -> list[dict[str, Any]]:
+        """All whole lines of the log, in order; a last line cut short by a kill is passed over."""
+        path = self.folder / LOG
+        if not path.exists():
+            return []
+        entries = []
+        with os_errors("read", path):
+            lines = path.read_bytes().splitlines()
+        for line in lines:
+            with contextlib.suppress(ValueError):
+                entry = json.loads(line)
+                if isinstance(entry, dict) and "nimg" in entry:
+                    entries.append(entry)
+        return entries
+
+    def rewind_log(self, nimg: int) -> None:
+        """Drop what was logged after ``nimg`` images, so that a resumed run writes no line twice."""
+        entries = [entry for entry in self.read_log() if entry["nimg"] <= nimg]
+        write_text(self.folder / LOG, "".join(json.dumps(entry) + "\n" for entry in entries))
+
+    # ── pictures and weights ──
+
+    def save_sample(self, nimg: int, sheet: Image.Image) -> Path:
+        """Write ``samples/NIMG.png``."""
+        path = self.folder / "samples" / f"{nimg:09d}.png"
+        write_image(path, sheet)
+        return path
+
+    def samples(self) -> dict[int, Path]:
+        """Images seen → sheet, in order."""
+        return _by_nimg(self.folder / "samples", ".png")
+
+    def save_snapshot(self, nimg: int, tensors: Mapping[str, Tensor]) -> Path:
+        """Write ``snapshots/NIMG.safetensors`` with the recipe in its metadata."""
+        path = self.folder / "snapshots" / f"{nimg:09d}.safetensors"
+        save_tensors(path, tensors, {"nimg": str(nimg), "recipe": self.recipe.to_toml()})
+        return path
+
+    def snapshots(self) -> dict[int, Path]:
+        """Images seen → snapshot, in order."""
+        return _by_nimg(self.folder / "snapshots", ".safetensors")
+
+    def snapshot(self, name: str = "last") -> Path:
+        """The snapshot ``last``, or one by name (``000050048``) or path. Raises UsageError naming those there are."""
+        found = self.snapshots()
+        if not found:
+            raise UsageError(f"run {self.folder} has no snapshot yet; go on training with: boceto resume {self.folder}")
+        if name == "last":
+            return found[max(found)]
+        if name == "best":
+            raise UsageError(f"run {self.folder} has no scores, so none of its snapshots is best; use last or a name")
+        by_name = {path.stem: path for path in found.values()}
+        stem = name.removesuffix(".safetensors")
+        if stem not in by_name:
+            raise UsageError(f"run {self.folder} has no snapshot '{name}'{nearest(stem, by_name)}")
+        return by_name[stem]
+
+    @property
+    def state(self) -> Path:
+        """Where the state to resume from is."""
+        return self.folder / STATE
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file at once, from tensors of any device and memory order."""
+    plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as temporary:
+        try:
+            save_file(plain, temporary, metadata={"format": "pt", "boceto": str(FORMAT), **metadata})
+        except safetensors.SafetensorError as error:  # it wraps the system's errors as text
+            raise _as_os_error(error) from error
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read tensors (on the CPU) and metadata; raises Fault if the file is missing or cut short."""
+    with os_errors("read", path):
+        path.stat()
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = dict(file.metadata() or {})
+        return load_file(path), metadata
+    except (safetensors.SafetensorError, ValueError) as error:
+        raise Fault(f"{path} is damaged or cut short ({error}); take an earlier snapshot, or train anew") from error
+
+
+def restore(module: torch.nn.Module, tensors: Mapping[str, Tensor], prefix: str, source: Path) -> None:
+    """Copy ``prefix.*`` tensors into a module's parameters and buffers; raises Fault if they do not fit."""
+    own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    try:
+        module.load_state_dict(own)
+    except RuntimeError as error:
+        raise Fault(f"{source} does not fit the network its recipe describes; was one of them changed?") from error
+
+
+def _as_os_error(error: Exception) -> OSError:
+    """safetensors reports a full disk as text, with the system's number in it; give it back its type."""
+    text = str(error)
+    number = text.partition("(os error ")[2].partition(")")[0]
+    return OSError(int(number), text) if number.isdecimal() else OSError(text)
+
+
+def _by_nimg(folder: Path, suffix: str) -> dict[int, Path]:
+    if not folder.is_dir():
+        return {}
+    return {int(path.stem): path for path in sorted(folder.glob(f"*{suffix}")) if path.stem.isdecimal()}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    with os_errors("read", path):
+        content = path.read_bytes()
+    try:
+        found = json.loads(content)
+        if not isinstance(found, dict) or found.get("format") != FORMAT:
+            raise ValueError(f"it is not in format {FORMAT}")
+    except ValueError as error:
+        raise Fault(f"{path} is damaged ({error}); the run cannot be opened with this boceto") from error
+    return found

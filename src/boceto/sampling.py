@@ -1,0 +1,79 @@
+"""Drawing with a trained generator: latents from a seed, pictures from latents, sheets from pictures."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from boceto import archs, device, recipe
+from boceto.device import Compute
+from boceto.errors import Fault, UsageError
+from boceto.runs import Run, load_tensors, restore
+
+Images = NDArray[np.uint8]
+
+
+def latents(n: int, z_dim: int, seed: int) -> Tensor:
+    """(n, z_dim) from N(0, 1); the i-th is the same for one seed however many are asked for."""
+    rows = (np.random.Generator(np.random.PCG64([seed, i])).standard_normal(z_dim, np.float32) for i in range(n))
+    return torch.from_numpy(np.stack(list(rows)))
+
+
+@torch.inference_mode()
+def draw(generator: nn.Module, z: Tensor, compute: Compute, chunk: int = 64) -> Images:
+    """Pictures of these latents: (N, z_dim) → uint8 (N, H, W, C). The generator must be in eval mode.
+
+    In float32 whatever the training's format: a seed then gives the same picture on every machine.
+    """
+    parts = []
+    for part in z.split(chunk):
+        image = generator(part.to(compute.device)).float()  # (n, C, H, W) in [-1, 1]
+        parts.append((image * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu())
+    return torch.cat(parts).numpy()
+
+
+def sheet(images: Images, columns: int | None = None, gap: int = 2, scale: int = 1) -> Image.Image:
+    """Pictures in rows on white: uint8 (N, H, W, C) → one image, as square as possible unless ``columns`` is given."""
+    n, height, width, channels = images.shape
+    columns = columns or math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    canvas = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), 255, dtype=np.uint8)
+    for i, image in enumerate(images):
+        top, left = gap + (i // columns) * (height + gap), gap + (i % columns) * (width + gap)
+        canvas[top : top + height, left : left + width] = image
+    whole = Image.fromarray(canvas[:, :, 0] if channels == 1 else canvas)
+    return whole.resize((whole.width * scale, whole.height * scale), Image.Resampling.LANCZOS) if scale > 1 else whole
+
+
+class Model:
+    """A trained generator, ready to draw: ``boceto.load(RUN).sample(n, seed)``."""
+
+    def __init__(self, folder: Path | str, snapshot: str = "last", device_name: str = "auto") -> None:
+        """Open a run's snapshot. Raises UsageError (no such run or snapshot) or Fault (a snapshot cut short)."""
+        self.run = Run(folder)
+        self.path = self.run.snapshot(snapshot)
+        tensors, metadata = load_tensors(self.path)
+        try:
+            self.recipe = recipe.parse(tomllib.loads(metadata["recipe"]), str(self.path))
+            self.nimg = int(metadata["nimg"])
+        except (KeyError, ValueError) as error:
+            raise Fault(f"{self.path} carries no recipe, so it is no snapshot of boceto's") from error
+        gan = archs.build(self.recipe)
+        restore(gan.generator, tensors, "ema.", self.path)
+        self.z_dim = gan.z_dim
+        self.compute = device.choose(device_name, "float32")
+        self.generator = gan.generator.eval()
+        self.compute.place(self.generator)
+
+    def sample(self, n: int = 25, seed: int = 0) -> Images:
+        """``n`` new pictures: uint8 (n, H, W, C). Picture i of a seed is the same whatever ``n`` is."""
+        if not 1 <= n <= 1_000_000 or seed < 0:
+            raise UsageError(f"cannot draw {n} pictures from seed {seed}; n is from 1 to 1,000,000, a seed 0 or more")
+        return draw(self.generator, latents(n, self.z_dim, seed), self.compute)

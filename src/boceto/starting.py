@@ -1,0 +1,186 @@
+"""Starting and resuming: from names and folders to a run that ``fit`` can train."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from boceto import archs, device, recipe
+from boceto.data.prepared import Prepared
+from boceto.device import Compute
+from boceto.errors import UsageError
+from boceto.recipe import Recipe
+from boceto.runs import Run
+from boceto.training import State, fit
+from boceto.version import __version__
+from boceto.watching import Progress
+
+# What a run may be told anew when it is trained further; all else would make it another run.
+_MAY_CHANGE = {"train.kimg", "train.minutes"}
+
+
+def train(
+    recipe_name: str | Path,
+    data: Path | str,
+    out: Path | str,
+    *,
+    changes: Iterable[str] = (),
+    device_name: str = "auto",
+    show: Callable[[Progress], None] | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> Run:
+    """Train a recipe (a name or a ``.toml`` path) on a prepared dataset into a run folder, until it is finished.
+
+    ``changes`` are ``key=value`` assignments. On an existing run of the same recipe it goes on where that stopped.
+    The first Ctrl-C (or SIGTERM) saves and returns; the run can be resumed. Raises UsageError or Fault.
+    """
+    out, prepared = Path(out), Prepared(data)
+    wanted = recipe.load(recipe_name).changed(changes)
+    wanted = _fitted(wanted, prepared)
+    compute = device.choose(device_name, wanted.train.precision)
+    if Run.exists(out):
+        run = Run(out)
+        _require_same_data(run, prepared)
+        _require_same_recipe(run, wanted)
+        run.revise(wanted)
+    else:
+        run = Run.create(out, wanted, _about(prepared, compute))
+    return _go(run, prepared, compute, show, announce)
+
+
+def resume(
+    folder: Path | str,
+    *,
+    changes: Iterable[str] = (),
+    data: Path | str | None = None,
+    device_name: str = "auto",
+    show: Callable[[Progress], None] | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> Run:
+    """Go on with a run, with ``changes`` to anything but its network and its seed; ``data`` if the dataset has moved."""
+    run = Run(folder)
+    prepared = Prepared(data if data is not None else run.about["data"]["folder"])
+    _require_same_data(run, prepared)
+    wanted = _fitted(run.recipe.changed(changes), prepared)
+    for key, (old, new) in _differences(run.recipe, wanted).items():
+        if key.startswith("arch.") or key == "train.seed":
+            raise UsageError(f"{key} cannot change from {old} to {new} in a run; start another with boceto train")
+    compute = device.choose(device_name, wanted.train.precision)
+    run.revise(wanted)
+    return _go(run, prepared, compute, show, announce)
+
+
+def _go(
+    run: Run,
+    data: Prepared,
+    compute: Compute,
+    show: Callable[[Progress], None] | None,
+    announce: Callable[[str], None] | None,
+) -> Run:
+    if announce:
+        announce(f"{run.recipe.arch['name']} on {compute.label}, {len(data):,} pictures, batch {run.recipe.train.batch}")
+    with _interruptible() as stopping:
+        fit(run, data, compute, show=show or (lambda progress: None), stop=stopping.is_set)
+    return run
+
+
+def seen(run: Run) -> int:
+    """Images a run has been trained on, as its latest saved state says."""
+    return max(run.snapshots(), default=0)
+
+
+def is_finished(run: Run) -> bool:
+    """Has the run reached what its recipe asks?"""
+    log = run.read_log()
+    minutes = run.recipe.train.minutes
+    spent = max((entry.get("seconds", 0.0) for entry in log), default=0.0)
+    return seen(run) >= run.recipe.train.kimg * 1000 or (minutes is not None and spent >= minutes * 60)
+
+
+def _fitted(wanted: Recipe, data: Prepared) -> Recipe:
+    """The recipe with channels as in the data unless it names them; refuses what does not go together."""
+    height, width, channels = data.shape
+    config = archs.find(wanted.arch["name"]).Config
+    if "channels" in config.model_fields and "channels" not in wanted.arch:
+        wanted = wanted.changed([f"arch.channels={channels}"])
+    needs = archs.build(wanted).image_shape
+    if needs != (channels, height, width):
+        raise UsageError(
+            f"{data.folder} holds pictures of {_shape(channels, height, width)}, but the recipe draws {_shape(*needs)}; "
+            f"prepare again with --size {needs[1]}{' --grey' if needs[0] == 1 else ''}, or --set arch.resolution={height}"
+        )
+    if len(data) < wanted.train.batch:
+        raise UsageError(
+            f"{data.folder} holds {len(data)} pictures, fewer than train.batch = {wanted.train.batch}; "
+            f"add drawings or use --set train.batch={max(2, len(data) // 2)}"
+        )
+    return wanted
+
+
+def _shape(channels: int, height: int, width: int) -> str:
+    return f"{width}×{height} {'grey' if channels == 1 else 'colour'}"
+
+
+def _differences(old: Recipe, new: Recipe) -> dict[str, tuple[Any, Any]]:
+    """Keys whose values differ: key → (old, new)."""
+    a, b = old.model_dump(), new.model_dump()
+    keys = [(section, key) for section in b for key in {**a[section], **b[section]}]
+    pairs = {f"{section}.{key}": (a[section].get(key), b[section].get(key)) for section, key in keys}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _require_same_recipe(run: Run, wanted: Recipe) -> None:
+    for key, (old, new) in _differences(run.recipe, wanted).items():
+        if key not in _MAY_CHANGE:
+            raise UsageError(
+                f"{run.folder} was begun with {key} = {old}, not {new}; give another --out, "
+                f"or change it knowingly with: boceto resume {run.folder} --set {key}={new}"
+            )
+
+
+def _require_same_data(run: Run, data: Prepared) -> None:
+    if run.about["data"]["content_hash"] != data.content_hash:
+        raise UsageError(
+            f"{run.folder} was trained on other pictures than {data.folder} (their hashes differ); "
+            f"give the dataset it was begun with, or another --out"
+        )
+
+
+def _about(data: Prepared, compute: Compute) -> dict[str, Any]:
+    return {
+        "begun": datetime.now(UTC).isoformat(timespec="seconds"),
+        "data": {"folder": str(data.folder.resolve()), "content_hash": data.content_hash, "pictures": len(data)},
+        "software": {"boceto": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        "hardware": {"device": compute.label, "system": platform.platform()},
+        "command": sys.argv,
+    }
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C or SIGTERM sets; the second Ctrl-C interrupts as usual."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    earlier = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield event
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)

@@ -1,0 +1,71 @@
+"""What is seen of a training while it runs: means between log lines, its pace, and the time left."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from boceto.recipe import TrainPart
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a person watching wants to know: images seen of how many, how fast, how long still, the latest means."""
+
+    nimg: int
+    target: int
+    images_per_second: float
+    seconds_left: float
+    latest: dict[str, float]
+
+
+class Means:
+    """Sums kept on the device; one transfer when a line is due, so that the loop never waits in between."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, tuple[Tensor, int]] = {}
+
+    def add(self, watched: dict[str, Tensor]) -> None:
+        """Add 0-d tensors by name; a name may be missing now and then."""
+        for name, value in watched.items():
+            total, count = self._sums.get(name, (torch.zeros_like(value), 0))
+            self._sums[name] = total + value, count + 1
+
+    def take(self) -> dict[str, float]:
+        """The means since the last call, and begin anew."""
+        means = {name: round(float(total) / count, 6) for name, (total, count) in self._sums.items()}
+        self._sums.clear()
+        return means
+
+
+class Pace:
+    """Wall time of a training, over all its sessions, and its speed since the last line."""
+
+    def __init__(self, train: TrainPart, nimg: int, seconds: float) -> None:
+        self._train, self._earlier = train, seconds
+        self._began = time.monotonic()
+        self._mark = nimg, seconds
+        self._rate = math.nan
+
+    def seconds(self) -> float:
+        """Seconds spent training, earlier sessions included."""
+        return self._earlier + time.monotonic() - self._began
+
+    def rate(self, nimg: int) -> dict[str, float]:
+        """Images per second since the last call."""
+        before, mark = self._mark, (nimg, self.seconds())
+        self._mark = mark
+        self._rate = (mark[0] - before[0]) / max(mark[1] - before[1], 1e-9)
+        return {"images_per_second": round(self._rate, 2)}
+
+    def progress(self, nimg: int, latest: dict[str, float]) -> Progress:
+        """How far it is, at the latest rate."""
+        target = math.ceil(self._train.kimg * 1000)
+        left = max(target - nimg, 0) / self._rate
+        if self._train.minutes is not None:
+            left = min(left, max(self._train.minutes * 60 - self.seconds(), 0))
+        return Progress(nimg, target, self._rate, left, latest)
