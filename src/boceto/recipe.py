@@ -120,6 +120,12 @@ def text(name: str) -> str:
     return (resources.files("boceto") / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
 
 
+def headline(name: str) -> str:
+    """What a named recipe is, in one line: the first sentence of its header."""
+    header = " ".join(line.lstrip("# ") for line in text(name).split("\n\n")[0].splitlines())
+    return header.partition(". ")[0].rstrip(".").partition(":")[0]
+
+
 def load(name_or_path: str | Path) -> Recipe:
     """A recipe by name or from a ``.toml`` file; raises UsageError or Fault in one sentence."""
     if str(name_or_path).endswith(".toml"):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from boceto import archs, device, recipe
 from boceto.device import Compute
 from boceto.errors import Fault, UsageError
-from boceto.runs import Run, load_tensors, restore
+from boceto.runs import Run, load_tensors, restore, write_image
 
 Images = NDArray[np.uint8]
 
@@ -52,6 +52,21 @@ def sheet(images: Images, columns: int | None = None, gap: int = 2, scale: int =
     return whole.resize((whole.width * scale, whole.height * scale), Image.Resampling.LANCZOS) if scale > 1 else whole
 
 
+def write_sheet(
+    images: Images, out: Path, *, columns: int | None = None, scale: int = 1, separate: Path | None = None
+) -> list[Path]:
+    """Write pictures as one sheet, and each alone into ``separate``; returns the paths of the latter."""
+    if not 1 <= scale <= 16 or (columns is not None and columns < 1):
+        raise UsageError("a sheet has 1 or more columns and is enlarged 1 to 16 times")
+    write_image(out, sheet(images, columns, scale=scale))
+    if separate is None:
+        return []
+    paths = [separate / f"{i:05d}.png" for i in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        write_image(path, sheet(image[None], gap=0))
+    return paths
+
+
 class Model:
     """A trained generator, ready to draw: ``boceto.load(RUN).sample(n, seed)``."""
 
@@ -72,8 +87,18 @@ class Model:
         self.generator = gan.generator.eval()
         self.compute.place(self.generator)
 
-    def sample(self, n: int = 25, seed: int = 0) -> Images:
-        """``n`` new pictures: uint8 (n, H, W, C). Picture i of a seed is the same whatever ``n`` is."""
+    def sample(self, n: int = 25, seed: int = 0, psi: float = 1.0) -> Images:
+        """``n`` new pictures: uint8 (n, H, W, C). Picture i of a seed is the same whatever ``n`` is.
+
+        ``psi`` shrinks the latents towards their mean: under 1 the pictures are more alike and often cleaner.
+        """
         if not 1 <= n <= 1_000_000 or seed < 0:
             raise UsageError(f"cannot draw {n} pictures from seed {seed}; n is from 1 to 1,000,000, a seed 0 or more")
-        return draw(self.generator, latents(n, self.z_dim, seed), self.compute)
+        if not 0 <= psi <= 2:
+            raise UsageError(f"psi = {psi} is out of range; it lies between 0 (all the same) and 2")
+        return draw(self.generator, psi * latents(n, self.z_dim, seed), self.compute)
+
+
+def load(folder: Path | str, snapshot: str = "last", device_name: str = "auto") -> Model:
+    """Open a run's trained generator."""
+    return Model(folder, snapshot, device_name)

@@ -21,7 +21,7 @@ from boceto.device import Compute
 from boceto.errors import UsageError
 from boceto.recipe import Recipe
 from boceto.runs import Run
-from boceto.training import State, fit
+from boceto.training import fit
 from boceto.version import __version__
 from boceto.watching import Progress
 
@@ -54,7 +54,7 @@ def train(
         _require_same_recipe(run, wanted)
         run.revise(wanted)
     else:
-        run = Run.create(out, wanted, _about(prepared, compute))
+        run = Run.create(out, wanted, _about(wanted, prepared, compute))
     return _go(run, prepared, compute, show, announce)
 
 
@@ -156,8 +156,11 @@ def _require_same_data(run: Run, data: Prepared) -> None:
         )
 
 
-def _about(data: Prepared, compute: Compute) -> dict[str, Any]:
+def _about(wanted: Recipe, data: Prepared, compute: Compute) -> dict[str, Any]:
+    gan = archs.build(wanted)
+    nets = {"generator": gan.generator, "discriminator": gan.discriminator}
     return {
+        "parameters": {name: sum(p.numel() for p in net.parameters()) for name, net in nets.items()},
         "begun": datetime.now(UTC).isoformat(timespec="seconds"),
         "data": {"folder": str(data.folder.resolve()), "content_hash": data.content_hash, "pictures": len(data)},
         "software": {"boceto": __version__, "torch": torch.__version__, "python": platform.python_version()},

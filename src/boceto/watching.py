@@ -14,10 +14,15 @@ from boceto.recipe import TrainPart
 
 @dataclass(frozen=True)
 class Progress:
-    """What a person watching wants to know: images seen of how many, how fast, how long still, the latest means."""
+    """What a person watching wants to know.
+
+    Images seen of how many at most, the share of the way (in images or in minutes, whichever ends it sooner), how fast,
+    how long still, and the latest means.
+    """
 
     nimg: int
     target: int
+    share: float
     images_per_second: float
     seconds_left: float
     latest: dict[str, float]
@@ -65,7 +70,8 @@ class Pace:
     def progress(self, nimg: int, latest: dict[str, float]) -> Progress:
         """How far it is, at the latest rate."""
         target = math.ceil(self._train.kimg * 1000)
-        left = max(target - nimg, 0) / self._rate
+        left, share = max(target - nimg, 0) / self._rate, nimg / target
         if self._train.minutes is not None:
-            left = min(left, max(self._train.minutes * 60 - self.seconds(), 0))
-        return Progress(nimg, target, self._rate, left, latest)
+            budget, spent = self._train.minutes * 60, self.seconds()
+            left, share = min(left, max(budget - spent, 0)), max(share, spent / budget)
+        return Progress(nimg, target, min(share, 1.0), self._rate, left, latest)

@@ -13,13 +13,14 @@ about 0.5 and the bust at about 0.33: the same parts serve both framings.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache
+from contextlib import AbstractContextManager, contextmanager
+from functools import cache, lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops, ImageDraw, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 if TYPE_CHECKING:
     from boceto.data.sketchbook import Character
@@ -35,22 +36,26 @@ WHITE: RGB = (255, 255, 255)
 # --- colours --------------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4096)  # the same few tones are asked for over and over
 def mix(first: RGB, second: RGB, share: float) -> RGB:
     """The colour that is `share` (0 to 1) of the way from `first` to `second`."""
     a, b, c = (round(p + (q - p) * share) for p, q in zip(first, second, strict=True))
     return a, b, c
 
 
+@cache
 def shaded(colour: RGB) -> RGB:
     """The cel-shading tone of a colour: darker and a little cooler, as if lit by a blue sky."""
     return mix(colour, (82, 52, 120), 0.24)
 
 
+@cache
 def lit(colour: RGB) -> RGB:
     """The highlight tone of a colour."""
     return mix(colour, (255, 250, 236), 0.42)
 
 
+@cache
 def inked(colour: RGB) -> RGB:
     """The colour of a line around a surface: dark, with a hint of the surface."""
     return mix(colour, INK, 0.76)
@@ -64,26 +69,32 @@ def luma(colour: RGB) -> float:
 # --- paths ----------------------------------------------------------------------------------------------------------
 
 
+STEPS = 6  # straight pieces between two points of a smooth path
+
+
 @cache
-def _spline(steps: int) -> Points:
-    """Weights of the four control points of a Catmull-Rom segment at `steps` places, (steps, 4)."""
+def _spline(knots: int, closed: bool, steps: int) -> tuple[Points, Points]:
+    """Matrices that turn `knots` control points into a Catmull-Rom curve and into its directions."""
     t = np.arange(steps, dtype=np.float64)[:, None] / steps
-    powers = np.concatenate([np.ones_like(t), t, t**2, t**3], axis=1)
-    return np.asarray(
-        powers @ (0.5 * np.array([[0, 2, 0, 0], [-1, 0, 1, 0], [2, -5, 4, -1], [-1, 3, -3, 1]], dtype=np.float64))
-    )
+    basis = 0.5 * np.array([[0, 2, 0, 0], [-1, 0, 1, 0], [2, -5, 4, -1], [-1, 3, -3, 1]], dtype=np.float64)
+    value = np.concatenate([np.ones_like(t), t, t**2, t**3], axis=1) @ basis
+    slope = np.concatenate([np.zeros_like(t), np.ones_like(t), 2 * t, 3 * t**2], axis=1) @ basis
+    eye = np.eye(knots)
+    if closed:
+        ring = np.concatenate([eye[-1:], eye, eye[:2]])
+    else:
+        ring = np.concatenate([2 * eye[:1] - eye[1:2], eye, 2 * eye[-1:] - eye[-2:-1]])
+    windows = np.stack([ring[:-3], ring[1:-2], ring[2:-1], ring[3:]], axis=1)
+    curve, way = (np.einsum("sk,nkd->nsd", rows, windows).reshape(-1, knots) for rows in (value, slope))
+    if not closed:
+        curve, way = np.concatenate([curve, eye[-1:]]), np.concatenate([way, eye[-1:] - eye[-2:-1]])
+    return np.ascontiguousarray(curve), np.ascontiguousarray(way)
 
 
-def smooth(points: Pairs | Points, *, closed: bool = False, steps: int = 7) -> Points:
+def smooth(points: Pairs | Points, *, closed: bool = False, steps: int = STEPS) -> Points:
     """A Catmull-Rom curve through `points`."""
     knots = np.asarray(points, dtype=np.float64)
-    if closed:
-        ring = np.concatenate([knots[-1:], knots, knots[:2]])
-    else:
-        ring = np.concatenate([2 * knots[:1] - knots[1:2], knots, 2 * knots[-1:] - knots[-2:-1]])
-    windows = np.stack([ring[:-3], ring[1:-2], ring[2:-1], ring[3:]], axis=1)
-    curve = np.einsum("sk,nkd->nsd", _spline(steps), windows).reshape(-1, 2)
-    return curve if closed else np.concatenate([curve, knots[-1:]])
+    return np.asarray(_spline(len(knots), closed, steps)[0] @ knots)
 
 
 def loop(*points: tuple[float, float]) -> Points:
@@ -124,23 +135,29 @@ def mirrored(path: Points) -> Points:
 
 
 def moved(path: Points, x: float = 0.0, y: float = 0.0) -> Points:
-    return path + (x, y)
+    return np.asarray(path + np.array((x, y)))
 
 
 def turned(path: Points, degrees: float, x: float = 0.0, y: float = 0.0) -> Points:
     """The path turned clockwise about (x, y)."""
     a = np.radians(degrees)
-    return (path - (x, y)) @ np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]]) + (x, y)
+    about = np.array((x, y))
+    return np.asarray((path - about) @ np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]]) + about)
+
+
+@cache
+def _spread(count: int, places: int) -> Points:
+    """Matrix that spreads `count` values evenly and linearly over `places`."""
+    return np.stack([np.interp(np.linspace(0, 1, places), np.linspace(0, 1, count), row) for row in np.eye(count)], 1)
 
 
 def ribbon(spine: Pairs | Points, *widths: float) -> Points:
     """A closed band along the smoothed spine; its widths are spread evenly from one end to the other."""
-    line = smooth(spine) if len(spine) > 2 else np.linspace(spine[0], spine[1], 6)
-    along = np.gradient(line, axis=0)
-    along /= np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)[:, None]
-    places = np.linspace(0.0, 1.0, len(line))
-    half = np.interp(places, np.linspace(0.0, 1.0, len(widths)), widths)[:, None] / 2
-    side = np.stack([-along[:, 1], along[:, 0]], axis=1) * half
+    knots = np.asarray(spine, dtype=np.float64)
+    curve, way = _spline(len(knots), False, STEPS)
+    line, along = curve @ knots, way @ knots
+    half = 0.5 * (_spread(len(widths), len(line)) @ widths) / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)
+    side = along[:, ::-1] * (-1.0, 1.0) * half[:, None]
     return np.concatenate([line + side, (line - side)[::-1]])
 
 
@@ -163,8 +180,11 @@ def clumps(valleys: Pairs, tips: Pairs, *, belly: float = 0.55) -> Points:
 
 def bezier(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> Points:
     """A quadratic Bézier curve from a to c."""
-    t = np.linspace(0.0, 1.0, 8)[:, None]
-    return np.asarray((1 - t) ** 2 * np.array(a) + 2 * t * (1 - t) * np.array(b) + t**2 * np.array(c))
+    return np.asarray(_BEZIER @ np.array((a, b, c)))
+
+
+_T = np.linspace(0.0, 1.0, 8)
+_BEZIER = np.stack([(1 - _T) ** 2, 2 * _T * (1 - _T), _T**2], axis=1)
 
 
 def scallops(path: Points, count: int, depth: float) -> Points:
@@ -188,7 +208,7 @@ class Pen:
     """Draws paths of the current frame onto a supersampled canvas."""
 
     def __init__(self, size: int) -> None:
-        self.zoom = 4 if size <= 160 else 3
+        self.zoom = 3
         self.size = size
         self.canvas = Image.new("RGB", (size * self.zoom, size * self.zoom), WHITE)
         self.ink = ImageDraw.Draw(self.canvas)
@@ -211,7 +231,7 @@ class Pen:
             self.matrix, self.offset, self.weight = before
 
     def _place(self, path: Points) -> Points:
-        return path @ self.matrix + self.offset
+        return np.asarray(path @ self.matrix + self.offset)
 
     def _mask(self, paths: Sequence[Points], box: tuple[int, int, int, int]) -> Image.Image:
         mask = Image.new("1", (box[2] - box[0], box[3] - box[1]))
@@ -220,13 +240,51 @@ class Pen:
             brush.polygon((path - box[:2]).ravel().tolist(), fill=1)
         return mask
 
+    @contextmanager
+    def _only(self, placed: Sequence[Points]) -> Iterator[Points]:
+        """Draw on a copy of the box around the placed paths, and keep of it what lies on them; gives its corner."""
+        x0, y0, x1, y1 = self._box(placed)
+        box = x0, y0, max(x0 + 1, x1), max(y0 + 1, y1)
+        canvas, ink, offset = self.canvas, self.ink, self.offset
+        corner = np.array(box[:2], dtype=np.float64)
+        self.canvas = canvas.crop(box)
+        self.ink, self.offset = ImageDraw.Draw(self.canvas), offset - corner
+        try:
+            yield corner
+        finally:
+            tile, self.canvas, self.ink, self.offset = self.canvas, canvas, ink, offset
+        canvas.paste(tile, box, self._mask(placed, box))
+
+    def inside(self, *surface: Points) -> AbstractContextManager[Points]:
+        """Within this block nothing shows but what lies on the surface."""
+        return self._only([self._place(path) for path in surface])
+
     def _box(self, paths: Sequence[Points]) -> tuple[int, int, int, int]:
-        low = np.min([path.min(axis=0) for path in paths], axis=0)
-        high = np.max([path.max(axis=0) for path in paths], axis=0)
-        edge = self.canvas.width
-        x0, y0 = (max(0, int(v)) for v in low)
-        x1, y1 = (min(edge, int(v) + 2) for v in high)
+        every = paths[0] if len(paths) == 1 else np.concatenate(paths)
+        wide, high = self.canvas.size
+        (left, top), (right, bottom) = every.min(axis=0).tolist(), every.max(axis=0).tolist()
+        x0, y0 = min(wide, max(0, int(left))), min(high, max(0, int(top)))
+        x1, y1 = min(wide, int(right) + 2), min(high, int(bottom) + 2)
         return x0, y0, x1, y1
+
+    def _border(self, path: Points, colour: RGB, width: float) -> None:
+        """Ink around a placed closed path, `width` pixels outwards."""
+        ring = np.concatenate([path, path[:1]])
+        step = ring[1:] - path
+        length = np.hypot(step[:, 0], step[:, 1])
+        if length.min() < 1e-6:
+            keep = length >= 1e-6
+            path, step, length = path[keep], step[keep], length[keep]
+        area = float(ring[:-1, 0] @ ring[1:, 1] - ring[:-1, 1] @ ring[1:, 0])
+        normal = step[:, ::-1] * ((1.0, -1.0) if area > 0 else (-1.0, 1.0)) / length[:, None]
+        before = np.concatenate([normal[-1:], normal[:-1]])
+        agree = (normal * before).sum(axis=1)
+        # Mitred corners, but never longer than 1.8 widths: that gives hair its pointed ends.
+        out = (normal + before) / np.maximum(1.0 + agree, 0.62)[:, None]
+        self.ink.polygon((path + out * width).ravel().tolist(), fill=colour)
+        bend = (before[:, 0] * normal[:, 1] - before[:, 1] * normal[:, 0]) * (1.0 if area > 0 else -1.0)
+        if bend.min() < -0.5:  # in tight notches the moved border crosses itself; a plain line fills them
+            self.ink.line(ring.ravel().tolist(), fill=colour, width=round(2 * width))
 
     def _trace(self, path: Points, colour: RGB, width: float) -> None:
         """A line along placed points, with round corners."""
@@ -256,26 +314,30 @@ class Pen:
         placed = [self._place(path) for path in paths]
         if line is not None:
             for path in placed:
-                self._trace(np.concatenate([path, path[:2]]), line, 2 * width * self.weight)
-        for path in placed:
-            self.ink.polygon(path.ravel().tolist(), fill=fill if shade is None else shade)
-        if shade is not None:
-            box = self._box(placed)
-            if box[0] >= box[2] or box[1] >= box[3]:
-                return
+                self._border(path, line, width * self.weight)
+        if shade is None:
+            for path in placed:
+                self.ink.polygon(path.ravel().tolist(), fill=fill)
+        else:
             away = np.array(shift) @ self.matrix
-            both = ImageChops.logical_and(
-                self._mask(placed, box), self._mask([path + away for path in placed], box)
-            )
-            self.canvas.paste(fill, box, both)
+            with self._only(placed) as corner:
+                self.canvas.paste(shade, (0, 0, *self.canvas.size))
+                for path in placed:
+                    self.ink.polygon((path + away - corner).ravel().tolist(), fill=fill)
 
     def within(self, surface: Sequence[Points], *paths: Points, fill: RGB) -> None:
         """Fill closed paths, but only where they lie on the surface."""
-        inside, drawn = [self._place(path) for path in surface], [self._place(path) for path in paths]
-        a, b = self._box(inside), self._box(drawn)
-        box = max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])
-        if box[0] < box[2] and box[1] < box[3]:
-            self.canvas.paste(fill, box, ImageChops.logical_and(self._mask(inside, box), self._mask(drawn, box)))
+        with self.inside(*surface):
+            self.shape(*paths, fill=fill)
+
+    def ring(self, path: Points, colour: RGB, width: float) -> None:
+        """An even line along a smooth closed path, without the seams that short line pieces leave."""
+        placed = self._place(path)
+        way = np.roll(placed, -1, axis=0) - np.roll(placed, 1, axis=0)
+        side = way[:, ::-1] * (-1.0, 1.0) / np.hypot(way[:, 0], way[:, 1])[:, None] * (width * self.weight / 2)
+        outer, inner = placed + side, placed - side
+        band = np.concatenate([outer, outer[:1], inner[:1], inner[::-1]])
+        self.ink.polygon(band.ravel().tolist(), fill=colour)
 
     def stroke(self, path: Pairs | Points, colour: RGB, width: float = 1.0) -> None:
         """An even line along a path (smoothed when it is a handful of points)."""
@@ -326,9 +388,7 @@ def background(pen: Pen, who: Character) -> None:
         for row in range(-1, int(100 / pitch) + 2):
             for column in range(-1, int(100 / pitch) + 2):
                 x = (column + 0.5 * (row % 2) + phase) * pitch
-                pen.ink.polygon(
-                    pen._place(oval(x, row * pitch + 4, radius, count=16)).ravel().tolist(), fill=second
-                )
+                pen.dot(x, row * pitch + 4, radius, second)
     elif who.background == "stripes":
         pitch = 12 + 6 * phase
         slope = (0.0, 45.0, -45.0, 100.0)[who.detail % 4]
@@ -340,7 +400,9 @@ def background(pen: Pen, who: Character) -> None:
         for ray in range(rays):
             a, b = np.radians([(ray + phase) * 360 / rays, (ray + phase + 0.5) * 360 / rays])
             pen.shape(
-                np.array([(50, 52), (50 + 90 * np.cos(a), 52 + 90 * np.sin(a)), (50 + 90 * np.cos(b), 52 + 90 * np.sin(b))]),
+                np.array(
+                    [(50, 52), (50 + 90 * np.cos(a), 52 + 90 * np.sin(a)), (50 + 90 * np.cos(b), 52 + 90 * np.sin(b))]
+                ),
                 fill=second,
             )
     elif who.background == "disc":
@@ -376,7 +438,9 @@ def _hem(half: float, bottom: float, tips: int, depth: float) -> Points:
     """The lower edge of loose hair from right to left, cut into pointed tips."""
     xs = np.linspace(half, -half, tips + 1)
     valleys = [(float(x), bottom - depth * (1 if 0 < i < tips else 1.6)) for i, x in enumerate(xs)]
-    drops = [(float(a + b) / 2 * 1.02, bottom + depth * (0.5 if i % 2 else 0.0)) for i, (a, b) in enumerate(zip(xs[:-1], xs[1:], strict=True))]
+    drops = [
+        (float(a + b) / 2 * 1.02, bottom + depth * (0.5 if i % 2 else 0.0)) for i, (a, b) in enumerate(pairwise(xs))
+    ]
     return clumps(valleys, drops)
 
 
@@ -388,18 +452,24 @@ def _fall(sides: Pairs, bottom: float, tips: int, depth: float) -> Points:
 
 def _spikes(count: int, reach: float, low: float, tilt: float = 0.0, bare: bool = False) -> Points:
     """A shock of pointed hair around the head; `bare` leaves the crown smooth for a hat."""
-    first, last = 180 - low, 360 + low
-    turn = np.radians(np.linspace(first, last, count + 1))
-    valley = np.stack([30.5 * np.cos(turn), -12 + 29 * np.sin(turn)], axis=1)
-    middle = (turn[:-1] + turn[1:]) / 2 + np.radians(tilt)
-    grow = np.where(np.arange(count) % 2 == 0, 1.0, 0.86) * reach
+    turn = np.radians(np.linspace(180 - low, 360 + low, count + 1))
+    root = 32.0 if reach > 40 else 32.6
+    valley = np.stack([root * np.cos(turn), -11 + root * np.sin(turn)], axis=1)
+    # Away from the crown the points bend downwards, as if they were heavy.
+    middle = (turn[:-1] + turn[1:]) / 2
+    middle = middle + np.radians(tilt) + np.radians(9.0) * np.cos(middle)
+    grow = np.where(np.arange(count) % 2 == 0, 1.0, 0.93) * reach
     if bare:
-        grow = np.where(np.sin(middle) < -0.35, 33.0, grow)
-    tip = np.stack([grow * np.cos(middle), -12 + 1.02 * grow * np.sin(middle)], axis=1)
+        grow = np.where(np.sin(middle) < -0.3, root, grow)
+    tip = np.stack([grow * np.cos(middle), -11 + grow * np.sin(middle)], axis=1)
     parts = []
     for a, b, c in zip(valley[:-1], tip, valley[1:], strict=True):
-        out = (a + c) / 2 + ((a + c) / 2 - (0, -12)) * 0.12
-        parts += [bezier(tuple(a), tuple((out + a * 0.9 + b * 0.1) / 2), tuple(b)), bezier(tuple(b), tuple((out + c) / 2 * 1.04), tuple(c))]
+        # Both flanks bulge outwards, so a point is a leaf rather than a thorn.
+        for start, end in ((a, b), (b, c)):
+            centre = (start + end) / 2
+            away = centre - (a + c) / 2
+            base = start if start is a else end
+            parts.append(bezier(tuple(start), tuple(centre + away * 0.35 + (base - (a + c) / 2) * 0.22), tuple(end)))
     parts.append(smooth([tuple(valley[-1]), (24, 16), (0, 20), (-24, 16), tuple(valley[0])]))
     return np.concatenate(parts)
 
@@ -432,17 +502,26 @@ def back_shapes(who: Character) -> list[Points]:
         right = smooth([(HALF * 0.98, 2), (36, 12), (36.5, 20), (30, 26.5), (18, 27), (0, 24)])
         return [np.concatenate([_crown(), right, mirrored(right)[::-1]])]
     if style == "flipped_bob":
-        right = np.concatenate([smooth([(HALF * 0.98, 2), (33.5, 12), (36, 22), (43.5, 25)]), smooth([(43.5, 25), (34, 30.5), (22, 25), (0, 24)])])
+        right = np.concatenate(
+            [
+                smooth([(HALF * 0.98, 2), (33.5, 12), (36, 22), (43.5, 25)]),
+                smooth([(43.5, 25), (34, 30.5), (22, 25), (0, 24)]),
+            ]
+        )
         return [np.concatenate([_crown(), right, mirrored(right)[::-1]])]
     if style == "short_spiky":
-        return [_spikes(13, 42, 24, 5, covered)]
+        return [_spikes(9, 46, 22, 4, covered)]
     if style == "messy_short":
-        return [_spikes(19, 38, 30, -3, covered)]
+        return [_spikes(13, 39.5, 30, -3, covered)]
     if style == "boyish":
         right = runs([(HALF * 0.98, 2), (32.5, 9), (27, 15)], [(27, 15), (20, 16), (0, 16)])
         return [np.concatenate([_crown(), right, mirrored(right)[::-1]])]
     if style == "pixie":
-        right = runs([(HALF * 0.98, 2), (33.5, 9), (33.5, 16)], [(33.5, 16), (28, 14.5), (25.5, 20)], [(25.5, 20), (20, 16), (0, 16)])
+        right = runs(
+            [(HALF * 0.98, 2), (33.5, 9), (33.5, 16)],
+            [(33.5, 16), (28, 14.5), (25.5, 20)],
+            [(25.5, 20), (20, 16), (0, 16)],
+        )
         return [np.concatenate([_crown(), right, mirrored(right)[::-1]])]
     if style == "undercut":
         return [even((0, TOP + 3), (15, TOP + 5), (25, -32), (29.5, -16), (29, 0), (25, 8), (0, 12))]
@@ -455,11 +534,9 @@ def back_shapes(who: Character) -> list[Points]:
     if style == "long_curly":
         return [_cloud(38, 36, -7, 9, 4.6, 0), *(_curls(side) for side in (1.0, -1.0))]
     if style == "locs":
-        ropes = [limb([(x * 0.75, -20), (x, 6), (x * 1.04, 30 + 6 * ((i * 7) % 3))], 7, 7.4, 6)
-                 for i, x in enumerate((-33.0, -26.5, -19.5, 19.5, 26.5, 33.0))]  # fmt: skip
-        return [skull(HALF), *(part for rope in ropes for part in rope)]
+        return [skull(bottom=16), *(ribbon(spine, 7.0, 7.6, 7.6, 7.6, 7.2, 2.4) for spine in _ropes())]
     if style == "ponytail":
-        tail = _tail(1, (10, -36), [(30, -46), (44, -30), (43, -4), (45, 18), (38, 34 + long)], 12, 16, 19, 17, 12, 0)
+        tail = _tail(1, (10, -36), [(28, -46), (41, -31), (40, -6), (42, 16), (35, 34 + long)], 11, 15, 17, 16, 12, 0)
         return [skull(), tail]
     if style == "low_ponytail":
         return [skull(bottom=18)]
@@ -482,6 +559,22 @@ def _curls(side: float) -> Points:
     edge = smooth([(34.0, -12), (42, 4), (43, 24), (38, 40), (26, 48), (8, 46)])
     path = np.concatenate([scallops(edge, 7, 4.2), np.array([(0.0, 20.0), (10.0, -10.0)])])
     return path if side > 0 else mirrored(path)
+
+
+def _ropes() -> list[Pairs]:
+    """The middle lines of locs that fall beside the face, the outermost first."""
+    spines: list[Pairs] = []
+    for i, x in enumerate((34.0, 27.5, 21.0)):
+        for side in (1.0, -1.0):
+            spines.append(
+                [
+                    (side * x * 0.8, -24),
+                    (side * x, -2),
+                    (side * (x + 1), 18),
+                    (side * (x + 1.6), 37 + 5 * (i % 2) + side),
+                ]
+            )
+    return spines
 
 
 def _ringlets(side: float) -> list[Points]:
@@ -515,24 +608,29 @@ def hair_back(pen: Pen, who: Character) -> None:
                 pen.within([tail], np.array([(-60, 24), (60, 24), (60, 120), (-60, 120)]), fill=who.ombre_rgb)
         _tail_strands(pen, who, line)
         shapes = shapes[:1]
+    elif who.hair_style == "locs":
+        for rope, spine in zip(shapes[1:], _ropes(), strict=True):
+            pen.shape(rope, fill=base, line=line, shade=shaded(base), shift=(-1.6, -0.6))
+            for x, y in smooth(spine)[6::2].tolist():
+                pen.flick([(x - 3.2, y - 1.2), (x, y + 0.6), (x + 3.2, y - 1.2)], line, 0.3, 0.8, 0.3)
+        shapes = shapes[:1]
     elif who.hair_style == "drills":
         for ringlet in shapes[:0:-1]:
             pen.shape(ringlet, fill=base, line=line, shade=shaded(base), shift=(-1.2, -2.6))
         shapes = shapes[:1]
     pen.shape(*shapes, fill=base, line=line, shade=shaded(base), shift=(-2.2, -1.6))
-    if who.hair_style == "locs":
-        for i, x in enumerate((-33.0, -26.5, -19.5, 19.5, 26.5, 33.0)):
-            for y in range(8, 28 + 6 * ((i * 7) % 3), 6):
-                pen.flick([(x - 3, y - 1), (x, y + 0.6), (x + 3, y - 1)], line, 0.3, 0.7, 0.3)
     if who.ombre_rgb is not None and who.hair_style in LOOSE:
-        edge = clumps([(60 - 12 * i, 24 + 2 * (i % 2)) for i in range(11)], [(54 - 12 * i, 14 + 4 * (i % 2)) for i in range(10)])
+        edge = clumps(
+            [(60 - 12 * i, 24 + 2 * (i % 2)) for i in range(11)], [(54 - 12 * i, 14 + 4 * (i % 2)) for i in range(10)]
+        )
         pen.within(shapes, np.concatenate([edge, np.array([(-60.0, 130.0), (60.0, 130.0)])]), fill=who.ombre_rgb)
     # The inside of the hair behind the neck lies in the shade.
     tone = mix(shaded(base), INK, 0.16)
     if who.hair_style in LOOSE:
         pen.within(shapes, even((0, -10), (27, -6), (25, 22), (19, 40), (14, 60), (0, 130)), fill=tone)
-        for x in (29.5, -29.5):
-            pen.flick([(x * 1.05, 18), (x * 1.1, 34), (x * 1.04, 54)], line, 0.1, 0.8, 0.1)
+        with pen.inside(*shapes):
+            for x in (31.0, -31.0) if who.hair_style != "long_curly" else ():
+                pen.flick([(x, 14), (x * 1.04, 32), (x * 0.99, 54)], line, 0.1, 0.9, 0.1)
     else:
         pen.within(shapes, oval(0, 14, 27, 16), fill=tone)
 
@@ -544,8 +642,8 @@ def _tail_strands(pen: Pen, who: Character, line: RGB) -> None:
     """Lines that follow the fall of bound hair."""
     light = lit(who.hair_rgb)
     if who.hair_style == "ponytail":
-        pen.flick([(30, -38), (39, -26), (38, -2), (41, 16)], line, 0.1, 1.0, 0.1)
-        pen.flick([(36, -41), (45, -29), (47, -12)], light, 0.2, 1.6, 0.2)
+        pen.flick([(28, -39), (37, -27), (36, -4), (38, 16)], line, 0.1, 1.0, 0.1)
+        pen.flick([(33, -42), (42, -30), (44, -12)], light, 0.2, 1.6, 0.2)
     elif who.hair_style == "twintails":
         for side in (1, -1):
             pen.flick([(side * 38, -20), (side * 42, -2), (side * 38, 20), (side * 41, 36)], line, 0.1, 1.0, 0.1)
@@ -562,16 +660,24 @@ def _fringe(kind: str, detail: int) -> Fringe:
     """The lower edge of the hair on the forehead from the left temple to the right, and where its notches are."""
     if kind == "straight":
         edge = runs(
-            [(-29, 3), (-26.5, -7), (-23, -10)], [(-23, -10), (-15, -9.4), (-7.5, -10.2)], [(-7.5, -10.2), (-6.5, -13.5)],
-            [(-6.5, -13.5), (-5.5, -10.3), (3, -10), (9.5, -10.4)], [(9.5, -10.4), (10.5, -13)],
-            [(10.5, -13), (11.5, -10.4), (17, -9.6), (23, -10)], [(23, -10), (26.5, -7), (29, 3)],
+            [(-29, 3), (-26.5, -7), (-23, -10)], [(-23, -10), (-15, -9.4), (-7.5, -10.2)],
+            [(-7.5, -10.2), (-6.5, -13.5)], [(-6.5, -13.5), (-5.5, -10.3), (3, -10), (9.5, -10.4)],
+            [(9.5, -10.4), (10.5, -13)], [(10.5, -13), (11.5, -10.4), (17, -9.6), (23, -10)],
+            [(23, -10), (26.5, -7), (29, 3)],
         )  # fmt: skip
         return edge, [(-6.5, -13.5), (10.5, -13.0), (-18.0, -14.0), (19.0, -14.0)]
     if kind == "baby":
-        edge = runs([(-29, 3), (-26, -10), (-20, -19)], [(-20, -19), (-8, -17.5), (0, -17.2), (8, -17.5), (20, -19)], [(20, -19), (26, -10), (29, 3)])
+        edge = runs(
+            [(-29, 3), (-26, -10), (-20, -19)],
+            [(-20, -19), (-8, -17.5), (0, -17.2), (8, -17.5), (20, -19)],
+            [(20, -19), (26, -10), (29, 3)],
+        )
         return edge, [(-10.0, -20.0), (2.0, -20.0), (12.0, -20.0)]
     if kind == "parted":
-        edge = runs([(-29, 5), (-27, -4), (-21, -13), (-11, -21), (-1, -33)], [(-1, -33), (9, -22), (19, -15), (26, -5), (29, 5)])
+        edge = runs(
+            [(-29, 5), (-27, -4), (-21, -13), (-11, -21), (-1, -33)],
+            [(-1, -33), (9, -22), (19, -15), (26, -5), (29, 5)],
+        )
         return edge, [(-1.0, -33.0), (-16.0, -17.0), (14.0, -18.5)]
     if kind == "curtain":
         edge = np.concatenate([
@@ -586,14 +692,25 @@ def _fringe(kind: str, detail: int) -> Fringe:
         )  # fmt: skip
         return edge, [(-14.0, -32.0), (19.5, -12.0), (2.0, -17.0)]
     if kind == "spiky":
-        valleys = [(-29.0, -3.0), (-21.0, -15.0), (-10.5, -19.0), (1.0, -18.0), (12.0, -18.5), (21.5, -15.0), (29.0, -3.0)]
+        valleys = [
+            (-29.0, -3.0),
+            (-21.0, -15.0),
+            (-10.5, -19.0),
+            (1.0, -18.0),
+            (12.0, -18.5),
+            (21.5, -15.0),
+            (29.0, -3.0),
+        ]
         tips = [(-25.0, 0.0), (-17.0, -7.5), (-3.0, -6.0), (8.0, -9.0), (18.5, -7.0), (26.0, 1.0)]
         return clumps(valleys, tips), valleys[1:-1]
     if kind == "choppy":
         wave = [(detail >> (2 * i)) % 4 for i in range(8)]
         xs = [-29.0, -23.0, -15.0, -6.0, 3.0, 11.0, 19.0, 24.5, 29.0]
         valleys = [(x, -3.0 if abs(x) > 28 else -14.5 - 0.5 * wave[i % 8]) for i, x in enumerate(xs)]
-        tips = [((a + b) / 2 + 1.0, (-8.2 + 0.5 * wave[i]) if abs(a + b) < 46 else 0.0) for i, (a, b) in enumerate(zip(xs[:-1], xs[1:], strict=True))]
+        tips = [
+            ((a + b) / 2 + 1.0, (-8.2 + 0.5 * wave[i]) if abs(a + b) < 46 else 0.0)
+            for i, (a, b) in enumerate(pairwise(xs))
+        ]
         return clumps(valleys, tips), valleys[1:-1:2]
     if kind == "curly":
         line = smooth([(29, -1), (25, -11), (14, -17), (0, -19), (-14, -17), (-25, -11), (-29, -1)])
@@ -604,7 +721,9 @@ def _fringe(kind: str, detail: int) -> Fringe:
             bezier((2, -8), (0, -17), (5, -25)), smooth([(5, -25), (18, -22), (26, -12), (29, 2)]),
         ])  # fmt: skip
         return edge, [(-7.0, -25.0), (5.0, -25.0), (-20.0, -20.5), (20.0, -20.5)]
-    edge = runs([(-29, 2), (-26.5, -11), (-20, -21), (-9, -26), (0, -25)], [(0, -25), (9, -26), (20, -21), (26.5, -11), (29, 2)])
+    edge = runs(
+        [(-29, 2), (-26.5, -11), (-20, -21), (-9, -26), (0, -25)], [(0, -25), (9, -26), (20, -21), (26.5, -11), (29, 2)]
+    )
     return edge, [(-17.0, -23.5), (-6.0, -26.0), (7.0, -26.0), (18.0, -23.5)]
 
 
@@ -614,16 +733,23 @@ def _locks(who: Character) -> list[Points]:
     if kind == "none":
         return []
     if kind == "blunt":  # the cheek-length cut of a princess
-        lock = runs([(24, -20), (23.2, -4), (22.4, 16)], [(22.4, 16), (27, 17), (32, 16)], [(32, 16), (32.6, -4), (30, -20)])
+        lock = runs(
+            [(24, -20), (23.2, -4), (22.4, 16)], [(22.4, 16), (27, 17), (32, 16)], [(32, 16), (32.4, -4), (29, -20)]
+        )
     elif kind == "short":
-        lock = np.concatenate([bezier((23, -22), (22.5, -2), (26, 11)), bezier((26, 11), (32, 0), (32, -22))])
+        lock = np.concatenate([bezier((23, -22), (22.5, -2), (26, 11)), bezier((26, 11), (33, -1), (29, -20))])
     elif kind == "wavy":
         lock = np.concatenate([
             smooth([(23, -22), (24.2, -4), (22.2, 10), (25.5, 24), (23, 36)]),
-            smooth([(23, 36), (30.5, 26), (28.5, 12), (33, -2), (32, -22)]),
+            smooth([(23, 36), (30.5, 26), (28.5, 12), (32.4, -2), (29, -20)]),
         ])  # fmt: skip
     else:
-        lock = np.concatenate([smooth([(23, -22), (23.4, -2), (22.6, 14), (25.5, 33)]), smooth([(25.5, 33), (31.5, 14), (32.4, -2), (32, -22)])])
+        lock = np.concatenate(
+            [
+                smooth([(23, -22), (23.4, -2), (22.6, 14), (25.5, 33)]),
+                smooth([(25.5, 33), (31.5, 14), (32.2, -2), (29, -20)]),
+            ]
+        )
     return [lock, mirrored(lock)]
 
 
@@ -635,7 +761,7 @@ def front_shapes(who: Character) -> tuple[list[Points], Fringe]:
     return [np.concatenate([crown, fringe[0][::-1]])], fringe
 
 
-def hair_front(pen: Pen, who: Character, face: Points) -> None:
+def hair_front(pen: Pen, who: Character) -> None:
     """Fringe, locks and the cap of hair on the crown, with the shadow they throw on the face."""
     base, line, tone, light = who.hair_rgb, inked(who.hair_rgb), shaded(who.hair_rgb), lit(who.hair_rgb)
     if who.hair_style in ("undercut", "quiff"):
@@ -699,14 +825,22 @@ def _swept_top(pen: Pen, who: Character) -> None:
             [(-26, -20), (-31, -36), (-20, -49), (0, -53), (20, -50), (32, -39), (27, -19)],
             [(27, -19), (22, -25), (12, -24)], [(12, -24), (2, -27), (-8, -23)], [(-8, -23), (-16, -25), (-26, -20)],
         )  # fmt: skip
-        strands: list[Pairs] = [[(12, -25), (14, -36), (6, -46)], [(-8, -24), (-10, -36), (-16, -43)], [(22, -26), (25, -36), (20, -44)]]
+        strands: list[Pairs] = [
+            [(12, -25), (14, -36), (6, -46)],
+            [(-8, -24), (-10, -36), (-16, -43)],
+            [(22, -26), (25, -36), (20, -44)],
+        ]
     else:
         top = runs(
             [(-27, -17), (-31, -34), (-18, -47), (4, -50), (26, -42), (34, -22), (31, -4)],
             [(31, -4), (25, -8), (22, -14)], [(22, -14), (12, -9), (2, -12)], [(2, -12), (-4, -17), (-12, -26)],
             [(-12, -26), (-20, -24), (-27, -17)],
         )  # fmt: skip
-        strands = [[(22, -14), (16, -28), (2, -40)], [(2, -12), (-2, -26), (-10, -37)], [(-12, -27), (-14, -34), (-10, -41)]]
+        strands = [
+            [(22, -14), (16, -28), (2, -40)],
+            [(2, -12), (-2, -26), (-10, -37)],
+            [(-12, -27), (-14, -34), (-10, -41)],
+        ]
     pen.shape(top, fill=base, line=line, shade=tone, shift=(-1.0, -2.6))
     for strand in strands:
         pen.flick(strand, line, 1.2, 0.8, 0.1)
@@ -719,10 +853,15 @@ def _braid(pen: Pen, who: Character, side: float) -> None:
     last = 7
     pen.shape(ribbon([(side * 27, 50), (side * 28, 60), (side * 26.5, 67)], 3, 9, 0), fill=base, line=line)
     for i in range(last, -1, -1):
-        y = 10 + i * 5.6
+        y = 5 + i * 6.1
         half = 5.4 - 0.24 * i
         for lean in (1, -1) if i % 2 else (-1, 1):
-            strand = turned(oval(side * 27.5 + lean * half * 0.42, y, half * 0.82, 4.3, count=16), lean * 38, side * 27.5 + lean * half * 0.42, y)
+            strand = turned(
+                oval(side * 27.5 + lean * half * 0.42, y, half * 0.82, 4.3, count=16),
+                lean * 38,
+                side * 27.5 + lean * half * 0.42,
+                y,
+            )
             pen.shape(strand, fill=base, line=line, width=0.8, shade=tone, shift=(-0.9, -0.9))
     _tie(pen, who, side * 27.5, 53.5, 3.2)
 
@@ -734,7 +873,8 @@ def face_shape(who: Character) -> Points:
     """The face from the hidden top of the skull to the chin."""
     half, chin, jaw = who.face_width, who.chin, who.jaw
     return even(
-        (0, -36), (0.62 * half, -33), (0.97 * half, -18), (half, 0), (0.955 * half, 9), ((0.6 + 0.22 * jaw) * half, 18.5 + 0.8 * jaw),
+        (0, -36), (0.62 * half, -33), (0.97 * half, -18), (half, 0), (0.955 * half, 9),
+        ((0.6 + 0.22 * jaw) * half, 18.5 + 0.8 * jaw),
         ((0.24 + 0.2 * jaw) * half, chin - 1.6), (0, chin),
     )  # fmt: skip
 
@@ -747,12 +887,18 @@ def head(pen: Pen, who: Character) -> Points:
     for side in (1.0, -1.0):
         x = side * (who.face_width + 1.2)
         pen.shape(oval(x, 4.5, 4.6, 6.4), fill=skin, line=line, shade=tone)
-        pen.flick([(x - 1.6 * side, 1.6), (x + 1.6 * side, 2.2), (x + 1.2 * side, 5.5), (x - 0.6 * side, 7)], line, 0.2, 0.7, 0.2)
+        pen.flick(
+            [(x - 1.6 * side, 1.6), (x + 1.6 * side, 2.2), (x + 1.2 * side, 5.5), (x - 0.6 * side, 7)],
+            line,
+            0.2,
+            0.7,
+            0.2,
+        )
         if who.earrings == "stud":
             pen.shape(oval(x + side * 0.6, 11.2, 1.5), fill=who.accessory_rgb, line=inked(who.accessory_rgb), width=0.6)
         elif who.earrings == "hoop":
-            pen.stroke(oval(x + side * 0.8, 14.2, 3.2), inked(GOLD), 2.0)
-            pen.stroke(np.concatenate([oval(x + side * 0.8, 14.2, 3.2)] * 2), GOLD, 1.1)
+            pen.ring(oval(x + side * 0.8, 14.4, 3.3), inked(GOLD), 2.4)
+            pen.ring(oval(x + side * 0.8, 14.4, 3.3), GOLD, 1.2)
     pen.shape(face, fill=skin, line=line, shade=tone, shift=(-1.4, -1.2))
     return face
 
@@ -760,6 +906,7 @@ def head(pen: Pen, who: Character) -> Points:
 GOLD: RGB = (242, 190, 72)
 
 
+@cache
 def skin_shade(skin: RGB) -> RGB:
     """Shade of skin: warmer than that of cloth."""
     return mix(skin, (150, 40, 60), 0.2)
@@ -771,20 +918,26 @@ def fringe_shadow(pen: Pen, who: Character, face: Points) -> None:
         pen.within([face], even((0, -40), (30, -38), (30, -12), (22, -19), (0, -21.5)), fill=skin_shade(who.skin_rgb))
         return
     caps, _ = front_shapes(who)
-    pen.within([face], *(moved(path, 0.8, 3.0) for path in caps), *(moved(path, 1.3, 1.2) for path in _locks(who)), fill=skin_shade(who.skin_rgb))
+    pen.within(
+        [face],
+        *(moved(path, 0.8, 3.0) for path in caps),
+        *(moved(path, 1.3, 1.2) for path in _locks(who)),
+        fill=skin_shade(who.skin_rgb),
+    )
 
 
 def cheeks(pen: Pen, who: Character) -> None:
     """Blush and freckles."""
     skin = who.skin_rgb
     if who.blush > 0:
-        colour = mix(skin, (255, 84, 104), 0.2 + 0.2 * who.blush)
+        pale = min(1.0, luma(skin) / 215)  # on dark skin a blush is quieter
+        colour = mix(skin, (250, 80, 96), (0.2 + 0.2 * who.blush) * pale**1.4)
         for side in (1, -1):
             pen.shape(oval(side * 16.8, 11.2, 5.0, 3.1), fill=colour)
             if who.blush > 0.75:
                 for i in range(3):
                     x = side * 16.8 + (i - 1) * 2.6
-                    pen.flick([(x + 0.8, 9.7), (x - 0.8, 12.6)], mix(colour, (190, 40, 60), 0.5), 0.5, 0.8, 0.3)
+                    pen.flick([(x + 0.8, 9.7), (x - 0.8, 12.6)], mix(colour, (190, 40, 60), 0.5 * pale), 0.5, 0.8, 0.3)
     if who.freckles:
         colour = mix(skin, (130, 60, 30), 0.5)
         for side in (1, -1):
@@ -820,21 +973,34 @@ def _eye(pen: Pen, who: Character, side: float) -> None:
 
     upper = -0.55 if who.lids == "half" else -1.0
     white = smooth(
-        at((-1.0, 0.12), (-0.74, 0.62 * upper), (-0.05, upper), (0.7, 0.78 * upper), (1.0, -0.02), (0.76, 0.66), (0, 0.97), (-0.7, 0.7)),
+        at(
+            (-1.0, 0.12),
+            (-0.74, 0.62 * upper),
+            (-0.05, upper),
+            (0.7, 0.78 * upper),
+            (1.0, -0.02),
+            (0.76, 0.66),
+            (0, 0.97),
+            (-0.7, 0.7),
+        ),
         closed=True,
     )
     pen.shape(white, fill=(255, 253, 250), line=mix(skin_shade(who.skin_rgb), dark, 0.45), width=0.45)
-    pen.within([white], moved(ribbon(at((-1.2, 0.0), (-0.74, 0.6 * upper), (0, 0.9 * upper), (0.74, 0.7 * upper), (1.2, 0.0)), 4.4), 0, 0.6), fill=(222, 218, 234))
-    cx = side * who.eye_spacing - side * 0.06 * w + who.gaze[0]
-    cy = 0.04 * h + who.gaze[1] - (0.0 if who.lids != "half" else -0.05 * h)
-    rx, ry = 0.74 * w, 0.86 * h
+    cx = side * (who.eye_spacing - 0.06 * w) + who.gaze[0]
+    cy = 0.04 * h + who.gaze[1] + (0.05 * h if who.lids == "half" else 0.0)
+    rx, ry = 0.77 * w, 0.88 * h
     iris = who.eye_rgb
-    deep = mix(iris, (24, 14, 44), 0.62)
-    pen.within([white], oval(cx, cy, rx, ry), fill=deep)
-    pen.within([white], oval(cx, cy + 0.1 * ry, 0.84 * rx, 0.82 * ry), fill=iris)
-    pen.within([white], oval(cx, cy + 0.52 * ry, 0.58 * rx, 0.32 * ry), fill=mix(iris, (255, 255, 240), 0.42))
-    pen.within([white], oval(cx, cy + 0.02 * ry, 0.44 * rx, 0.5 * ry), fill=mix(deep, (10, 6, 20), 0.65))
-    pen.within([white], np.concatenate([arc(cx, cy, rx, ry, 180, 360), arc(cx, cy - 0.12 * ry, rx, 0.42 * ry, 0, 180)]), fill=mix(deep, (10, 6, 20), 0.35))
+    deep = mix(iris, (24, 14, 44), 0.5)
+    pupil = mix(deep, (10, 6, 20), 0.65)
+    with pen.inside(white):
+        lid = at((-1.2, 0.0), (-0.74, 0.6 * upper), (0, 0.9 * upper), (0.74, 0.7 * upper), (1.2, 0.0))
+        pen.shape(moved(ribbon(lid, 4.4), 0, 0.6), fill=(222, 218, 234))
+        pen.shape(oval(cx, cy, rx, ry), fill=deep)
+        pen.shape(oval(cx, cy + 0.1 * ry, 0.84 * rx, 0.82 * ry), fill=iris)
+        pen.shape(oval(cx, cy + 0.54 * ry, 0.56 * rx, 0.3 * ry, count=18), fill=mix(iris, (255, 255, 240), 0.45))
+        pen.shape(oval(cx, cy + 0.04 * ry, 0.4 * rx, 0.44 * ry, count=18), fill=pupil)
+        brow_shade = np.concatenate([arc(cx, cy, rx, ry, 180, 360), arc(cx, cy - 0.3 * ry, rx, 0.3 * ry, 0, 180)])
+        pen.shape(brow_shade, fill=mix(deep, (10, 6, 20), 0.3))
     pen.shape(oval(cx - 0.36 * rx, cy + (0.42 * upper) * ry, 0.33 * rx, 0.27 * ry), fill=WHITE)
     pen.shape(oval(cx + 0.4 * rx, cy + 0.4 * ry, 0.16 * rx, 0.14 * ry), fill=WHITE)
     thick = 1.25 if girlish else 1.0
@@ -862,11 +1028,21 @@ def _shut_eye(pen: Pen, who: Character, side: float, kind: str) -> None:
         return
     bend = -4.4 if kind == "happy" else 3.4
     y = 2.6 if kind == "happy" else 0.4
-    pen.flick([(x - w, y), (x - w * 0.55, y + bend * 0.78), (x, y + bend), (x + w * 0.55, y + bend * 0.78), (x + w, y)], dark, 0.9, 2.6, 3.0, 2.6, 0.9)
+    pen.flick(
+        [(x - w, y), (x - w * 0.55, y + bend * 0.78), (x, y + bend), (x + w * 0.55, y + bend * 0.78), (x + w, y)],
+        dark,
+        0.9,
+        2.6,
+        3.0,
+        2.6,
+        0.9,
+    )
     if who.lashes:
         for reach, lift in ((0.62, 0.62), (0.95, 0.1)):
             start = (x + side * w * reach, y + bend * (0.7 if reach < 0.9 else 0.15))
-            pen.flick([start, (start[0] + side * 2.6, start[1] + (1.6 if kind != "happy" else -1.4 + lift))], dark, 1.5, 0.3)
+            pen.flick(
+                [start, (start[0] + side * 2.6, start[1] + (1.6 if kind != "happy" else -1.4 + lift))], dark, 1.5, 0.3
+            )
 
 
 def eyes(pen: Pen, who: Character) -> None:
@@ -883,13 +1059,18 @@ def brows(pen: Pen, who: Character) -> None:
     """Eyebrows, drawn over the fringe so that the mood always shows."""
     colour = mix(inked(who.hair_rgb), who.hair_rgb, 0.12)
     inner, outer, lift = {
-        "neutral": (-11.8, -11.4, -1.6), "raised": (-13.6, -12.6, -2.6), "worried": (-14.6, -10.6, -0.8), "angry": (-9.8, -13.6, -0.9),
+        "neutral": (-11.8, -11.4, -1.6), "raised": (-13.6, -12.6, -2.6),
+        "worried": (-14.6, -10.6, -0.8), "angry": (-9.8, -13.6, -0.9),
     }[who.brows]  # fmt: skip
     for side in (1, -1):
         more = -1.6 if who.brows == "neutral" and who.mouth == "smirk" and side > 0 else 0.0
         x = side * who.eye_spacing
         thick = who.brow_width
-        path = [(x - side * 5.2, inner + more), (x + side * 0.6, (inner + outer) / 2 + lift + more), (x + side * 6.0, outer + 0.6 + more)]
+        path = [
+            (x - side * 5.2, inner + more),
+            (x + side * 0.6, (inner + outer) / 2 + lift + more),
+            (x + side * 6.0, outer + 0.6 + more),
+        ]
         pen.flick(path, colour, 1.5 * thick, 2.1 * thick, 0.4)
 
 
@@ -900,14 +1081,22 @@ def mouth(pen: Pen, who: Character) -> None:
     inside, tongue, lip = (128, 36, 52), (240, 118, 124), mix(skin, (214, 60, 84), 0.55)
     y = 16.6
     if kind == "smile":
-        pen.flick([(-5.6, y - 1.2), (-3, y + 1.1), (0, y + 1.8), (3, y + 1.1), (5.6, y - 1.2)], line, 0.5, 1.7, 1.7, 1.7, 0.5)
+        pen.flick(
+            [(-5.6, y - 1.2), (-3, y + 1.1), (0, y + 1.8), (3, y + 1.1), (5.6, y - 1.2)], line, 0.5, 1.7, 1.7, 1.7, 0.5
+        )
     elif kind == "open_smile":
-        lips = runs([(-6.4, y - 1.8), (0, y - 0.8), (6.4, y - 1.8)], [(6.4, y - 1.8), (5, y + 3.2), (0, y + 6), (-5, y + 3.2), (-6.4, y - 1.8)])
+        lips = runs(
+            [(-6.4, y - 1.8), (0, y - 0.8), (6.4, y - 1.8)],
+            [(6.4, y - 1.8), (5, y + 3.2), (0, y + 6), (-5, y + 3.2), (-6.4, y - 1.8)],
+        )
         pen.shape(lips, fill=inside, line=line, width=0.75)
         pen.within([lips], oval(0, y + 5.6, 4.4, 3.0), fill=tongue)
         pen.within([lips], even((0, y - 3), (6, y - 3), (4.8, y + 0.6), (0, y + 1.1)), fill=WHITE)
     elif kind == "grin":
-        lips = runs([(-6.6, y - 1.6), (0, y - 0.4), (6.6, y - 1.6)], [(6.6, y - 1.6), (4.8, y + 2.4), (0, y + 3.9), (-4.8, y + 2.4), (-6.6, y - 1.6)])
+        lips = runs(
+            [(-6.6, y - 1.6), (0, y - 0.4), (6.6, y - 1.6)],
+            [(6.6, y - 1.6), (4.8, y + 2.4), (0, y + 3.9), (-4.8, y + 2.4), (-6.6, y - 1.6)],
+        )
         pen.shape(lips, fill=WHITE, line=line, width=0.8)
         pen.flick([(-5.6, y + 0.9), (0, y + 2.0), (5.6, y + 0.9)], mix(line, WHITE, 0.4), 0.3, 0.6, 0.3)
     elif kind == "cat":
@@ -917,21 +1106,42 @@ def mouth(pen: Pen, who: Character) -> None:
         pen.shape(oval(0, y + 1, 2.5, 3.2), fill=inside, line=line, width=0.75)
         pen.within([oval(0, y + 1, 2.5, 3.2)], oval(0, y + 3.6, 2.2, 1.7), fill=tongue)
     elif kind == "frown":
-        pen.flick([(-4.2, y + 1.8), (-2, y + 0.2), (0, y - 0.2), (2, y + 0.2), (4.2, y + 1.8)], line, 0.4, 1.6, 1.6, 1.6, 0.4)
+        pen.flick(
+            [(-4.2, y + 1.8), (-2, y + 0.2), (0, y - 0.2), (2, y + 0.2), (4.2, y + 1.8)], line, 0.4, 1.6, 1.6, 1.6, 0.4
+        )
     elif kind == "smirk":
         pen.flick([(-3.4, y + 0.9), (0.5, y + 1.2), (3.6, y + 0.1), (5.2, y - 1.7)], line, 0.5, 1.6, 1.5, 0.7)
     elif kind == "tongue":
-        pen.shape(runs([(-1, y + 0.8), (2, y + 1.6), (4.6, y + 0.4)], [(4.6, y + 0.4), (4.6, y + 3.8), (2.0, y + 5.4), (-0.7, y + 3.8), (-1, y + 0.8)]), fill=tongue, line=line, width=0.7)
-        pen.flick([(-5.6, y - 1.2), (-3, y + 0.9), (0, y + 1.6), (3, y + 0.9), (5.6, y - 1.2)], line, 0.5, 1.7, 1.7, 1.7, 0.5)
+        pen.shape(
+            runs(
+                [(-1, y + 0.8), (2, y + 1.6), (4.6, y + 0.4)],
+                [(4.6, y + 0.4), (4.6, y + 3.8), (2.0, y + 5.4), (-0.7, y + 3.8), (-1, y + 0.8)],
+            ),
+            fill=tongue,
+            line=line,
+            width=0.7,
+        )
+        pen.flick(
+            [(-5.6, y - 1.2), (-3, y + 0.9), (0, y + 1.6), (3, y + 0.9), (5.6, y - 1.2)], line, 0.5, 1.7, 1.7, 1.7, 0.5
+        )
     elif kind == "lips":
-        upper = runs([(-4.2, y + 0.4), (-1.6, y - 1.5), (0, y - 0.8), (1.6, y - 1.5), (4.2, y + 0.4)], [(4.2, y + 0.4), (0, y + 0.9), (-4.2, y + 0.4)])
-        pen.shape(upper, runs([(-3.8, y + 0.4), (0, y + 0.8), (3.8, y + 0.4)], [(3.8, y + 0.4), (0, y + 3.2), (-3.8, y + 0.4)]), fill=lip)
-        pen.flick([(-4.8, y - 0.2), (-2, y + 0.8), (0, y + 0.5), (2, y + 0.8), (4.8, y - 0.2)], line, 0.4, 1.1, 1.0, 1.1, 0.4)
+        upper = runs(
+            [(-4.2, y + 0.4), (-1.6, y - 1.5), (0, y - 0.8), (1.6, y - 1.5), (4.2, y + 0.4)],
+            [(4.2, y + 0.4), (0, y + 0.9), (-4.2, y + 0.4)],
+        )
+        pen.shape(
+            upper,
+            runs([(-3.8, y + 0.4), (0, y + 0.8), (3.8, y + 0.4)], [(3.8, y + 0.4), (0, y + 3.2), (-3.8, y + 0.4)]),
+            fill=lip,
+        )
+        pen.flick(
+            [(-4.8, y - 0.2), (-2, y + 0.8), (0, y + 0.5), (2, y + 0.8), (4.8, y - 0.2)], line, 0.4, 1.1, 1.0, 1.1, 0.4
+        )
     else:
         pen.flick([(-3.2, y + 0.6), (0, y + 0.9), (3.2, y + 0.6)], line, 0.5, 1.6, 0.5)
 
 
-def beard(pen: Pen, who: Character, face: Points) -> None:
+def beard(pen: Pen, who: Character) -> None:
     """Facial hair, under the mouth."""
     if who.facial_hair == "none":
         return
@@ -942,10 +1152,13 @@ def beard(pen: Pen, who: Character, face: Points) -> None:
         shape = np.concatenate([outer, inner])
         pen.shape(shape, fill=base, line=line, shade=shaded(base))
         pen.shape(even((0, 14.6), (7.6, 14.0), (6.4, 20), (0, 23.4)), fill=who.skin_rgb)
-    elif who.facial_hair == "goatee":
-        pen.shape(even((0, 21.6), (4.4, 21.4), (4.0, 27), (0, 30)), fill=base, line=line, width=0.9, shade=shaded(base))
-    if who.facial_hair == "mustache":
-        half = np.concatenate([smooth([(0, 11.6), (4, 11.0), (8, 13.4), (11, 12.2)]), smooth([(11, 12.2), (8, 16.4), (3.4, 15.2), (0, 13.8)])])
+    else:
+        half = np.concatenate(
+            [
+                smooth([(0, 11.6), (4, 11.0), (8, 13.4), (11, 12.2)]),
+                smooth([(11, 12.2), (8, 16.4), (3.4, 15.2), (0, 13.8)]),
+            ]
+        )
         pen.shape(half, mirrored(half), fill=base, line=line, width=0.8)
 
 
@@ -959,10 +1172,13 @@ def glasses(pen: Pen, who: Character) -> None:
         if who.glasses == "round":
             rim = oval(side * x, 0.6, half, 9.4, count=36)
         elif who.glasses == "square":
-            rim = moved(even((0, -8.2), (0.8 * half, -8.2), (1.02 * half, -6.6), (half, 5.6), (0.74 * half, 8.8), (0, 9.2)), side * x)
+            rim = moved(
+                even((0, -8.2), (0.8 * half, -8.2), (1.02 * half, -6.6), (half, 5.6), (0.74 * half, 8.8), (0, 9.2)),
+                side * x,
+            )
         else:
             rim = moved(even((0, -3.4), (0.9 * half, -3.6), (half, 1.4), (0.7 * half, 7.8), (0, 9.4)), side * x, 0.4)
-        pen.stroke(np.concatenate([rim, rim[:2]]), colour, 1.5)
+        pen.ring(rim, colour, 1.6)
         pen.flick([(side * (x + half - 0.4), -2.6), (side * (who.face_width + 0.6), -1.4)], colour, 1.5, 1.2)
         if who.lids not in ("happy", "calm", "squeezed"):
             pen.flick([(side * x + 3.4, -5.2), (side * x + 5.8, -2.2)], WHITE, 0.9, 0.9)
@@ -991,8 +1207,14 @@ def ears_of_animals(pen: Pen, who: Character) -> None:
     inner = mix((255, 178, 186), base, 0.15)
     if who.hat == "cat_ears":
         for side in (1, -1):
-            ear = runs([(side * 8, -38), (side * 16, -48), (side * 27, -56)], [(side * 27, -56), (side * 33, -42), (side * 33, -22)])
-            pit = runs([(side * 14, -38), (side * 19, -45), (side * 25.6, -51)], [(side * 25.6, -51), (side * 29, -42), (side * 29, -30)])
+            ear = runs(
+                [(side * 8, -38), (side * 16, -48), (side * 27, -56)],
+                [(side * 27, -56), (side * 32, -42), (side * 30, -24)],
+            )
+            pit = runs(
+                [(side * 14, -38), (side * 19, -45), (side * 25.6, -51)],
+                [(side * 25.6, -51), (side * 29, -42), (side * 29, -30)],
+            )
             pen.shape(ear, fill=base, line=line, shade=shaded(base))
             pen.shape(pit, fill=inner)
     elif who.hat == "rabbit_ears":
@@ -1000,110 +1222,252 @@ def ears_of_animals(pen: Pen, who: Character) -> None:
         for side in (1, -1):
             spine = [(side * 11, -36), (side * 14, -48), (side * 17 + 2, -60)]
             pen.shape(*limb(spine, 8, 13, 8), fill=fur, line=inked(fur), shade=shaded(fur))
-            pen.shape(*limb([(side * 12, -40), (side * 14, -48), (side * 16.4 + 2, -57)], 4, 6, 4), fill=(255, 182, 192))
+            pen.shape(
+                *limb([(side * 12, -40), (side * 14, -48), (side * 16.4 + 2, -57)], 4, 6, 4), fill=(255, 182, 192)
+            )
+
+
+def _beret(pen: Pen, who: Character) -> None:
+    """A soft beret that leans to one side."""
+    colour, line, tone = who.hat_rgb, inked(who.hat_rgb), shaded(who.hat_rgb)
+    band = runs(
+        [(-32, -22), (-18, -29), (0, -31), (18, -29), (32, -22)],
+        [(32, -22), (33, -27), (20, -35), (0, -37), (-20, -35), (-33, -27), (-32, -22)],
+    )
+    puff = loop(
+        (-33, -27),
+        (-39, -37),
+        (-30, -49),
+        (-6, -55),
+        (20, -53),
+        (40, -44),
+        (45, -33),
+        (34, -26),
+        (18, -33),
+        (0, -35),
+        (-18, -33),
+    )
+    pen.shape(ribbon([(4, -53), (6, -58), (9, -59)], 2.4, 2.2, 2.0), fill=colour, line=line)
+    pen.shape(puff, fill=colour, line=line, shade=tone, shift=(-1.4, -4))
+    pen.shape(band, fill=mix(colour, INK, 0.3), line=line)
+    pen.within([puff], ribbon([(-28, -42), (-18, -48), (-4, -50)], 0, 4, 0), fill=lit(colour))
+
+
+def _baseball_cap(pen: Pen, who: Character) -> None:
+    """A cap with a bill and a badge."""
+    colour, trim, line, tone = who.hat_rgb, who.accessory_rgb, inked(who.hat_rgb), shaded(who.hat_rgb)
+    dome = np.concatenate(
+        [
+            smooth([(-35, -18), (-34.5, -36), (-20, -49), (0, -52.5), (20, -49), (34.5, -36), (35, -18)]),
+            smooth([(35, -18), (18, -25), (0, -27), (-18, -25), (-35, -18)]),
+        ]
+    )
+    pen.shape(oval(0, -52.6, 3, 1.8), fill=trim, line=line, width=0.9)
+    pen.shape(dome, fill=colour, line=line, shade=tone, shift=(-2.4, -2))
+    for x in (-15, 15):
+        pen.flick([(x * 0.2, -52), (x, -42), (x * 1.25, -26)], mix(colour, line, 0.55), 0.3, 0.8, 0.6)
+    bill = runs(
+        [(-29, -20), (-17, -30), (0, -32.5), (17, -30), (29, -20)],
+        [(29, -20), (31, -15.5), (24, -14.5), (0, -20.5), (-24, -14.5), (-31, -15.5), (-29, -20)],
+    )
+    pen.shape(bill, fill=trim, line=inked(trim), shade=shaded(trim), shift=(0, -2.2))
+    badge = star(0, -40, 5.2) if who.detail % 3 else heart(0, -40, 9)
+    pen.shape(badge, fill=mix(trim, WHITE, 0.65))
+
+
+def _witch_hat(pen: Pen, who: Character) -> None:
+    """A pointed hat with a wide brim and a buckle."""
+    colour, trim, line, tone = who.hat_rgb, who.accessory_rgb, inked(who.hat_rgb), shaded(who.hat_rgb)
+    cone = runs(
+        [(-27, -27), (-20, -40), (-10, -54), (6, -66), (21, -67)],
+        [(21, -67), (15, -60), (17, -48), (27, -27)],
+        [(27, -27), (0, -24), (-27, -27)],
+    )
+    brim = loop((-49, -19), (-34, -29), (0, -33), (34, -29), (49, -19), (30, -19.5), (0, -22.5), (-30, -19.5))
+    pen.shape(brim, fill=colour, line=line, shade=tone, shift=(0, -2.6))
+    pen.shape(cone, fill=colour, line=line, shade=tone, shift=(-3, -0.6))
+    band = runs(
+        [(-27, -27), (-25.2, -33)],
+        [(-25.2, -33), (0, -31), (23.6, -34)],
+        [(23.6, -34), (27, -27)],
+        [(27, -27), (0, -24.4), (-27, -27)],
+    )
+    pen.shape(band, fill=trim, line=line, width=0.8, shade=shaded(trim))
+    pen.shape(np.array([(-4.5, -34.0), (4.5, -34.0), (4.5, -25.5), (-4.5, -25.5)]), fill=GOLD, line=line, width=0.8)
+    pen.shape(np.array([(-2.2, -31.8), (2.2, -31.8), (2.2, -27.8), (-2.2, -27.8)]), fill=trim)
+
+
+def _beanie(pen: Pen, who: Character) -> None:
+    """A knitted cap with a cuff and a pompom."""
+    colour, trim, line, tone = who.hat_rgb, who.accessory_rgb, inked(who.hat_rgb), shaded(who.hat_rgb)
+    dome = runs(
+        [(-34, -22), (-34.5, -38), (-20, -52), (0, -55), (20, -52), (34.5, -38), (34, -22)],
+        [(34, -22), (0, -28), (-34, -22)],
+    )
+    cuff = runs(
+        [(-36, -17), (-37, -27)],
+        [(-37, -27), (-20, -33.5), (0, -35), (20, -33.5), (37, -27)],
+        [(37, -27), (36, -17)],
+        [(36, -17), (18, -23), (0, -24.5), (-18, -23), (-36, -17)],
+    )
+    pom = mix(trim, WHITE, 0.45)
+    ball = scallops(_circle(0.0, 360.0, 40) * (7.2, 6.8) + (0.0, -57.5), 11, 1.3)
+    pen.shape(ball, fill=pom, line=inked(pom), shade=shaded(pom))
+    pen.shape(dome, fill=colour, line=line, shade=tone, shift=(-2.4, -2))
+    for x in (-20, -7, 7, 20):
+        pen.flick([(x * 0.45, -53), (x * 0.95, -44), (x * 1.15, -33)], mix(colour, line, 0.4), 0.3, 0.9, 0.9)
+    pen.shape(cuff, fill=trim, line=inked(trim), shade=shaded(trim), shift=(0, -2.2))
+    for x in range(-30, 31, 6):
+        y = -34.4 + x * x / 150
+        pen.flick([(x, y + 1.2), (x * 1.01, y + 8.6)], mix(trim, inked(trim), 0.45), 0.7, 0.7)
+
+
+def _straw_hat(pen: Pen, who: Character) -> None:
+    """A boater with a ribbon."""
+    trim, tone = who.accessory_rgb, shaded(who.hat_rgb)
+    straw: RGB = (243, 209, 128)
+    line, tone = inked((214, 150, 60)), shaded(straw)
+    dome = runs(
+        [(-28, -27), (-28, -42), (-15, -52), (0, -54), (15, -52), (28, -42), (28, -27)],
+        [(28, -27), (0, -25), (-28, -27)],
+    )
+    brim = loop((-48, -22), (-34, -30), (0, -34), (34, -30), (48, -22), (32, -19), (0, -21.5), (-32, -19))
+    pen.shape(brim, fill=straw, line=line, shade=tone, shift=(0, -2.6))
+    pen.shape(dome, fill=straw, line=line, shade=tone, shift=(-2.6, -1))
+    for y in (-46, -40):
+        pen.flick(
+            [(-22 + (-y - 40), y + 1), (0, y - 1.5), (22 - (-y - 40), y + 1)], mix(straw, line, 0.35), 0.3, 0.8, 0.3
+        )
+    band = runs(
+        [(-28, -27), (-28.3, -34.5)],
+        [(-28.3, -34.5), (0, -32.5), (28.3, -34.5)],
+        [(28.3, -34.5), (28, -27)],
+        [(28, -27), (0, -25), (-28, -27)],
+    )
+    pen.shape(band, fill=trim, line=inked(trim), width=0.8, shade=shaded(trim))
+
+
+def _santa_hat(pen: Pen, who: Character) -> None:
+    """A red cap with white fur."""
+    colour, line, tone = who.hat_rgb, inked(who.hat_rgb), shaded(who.hat_rgb)
+    cone = runs(
+        [(-31, -26), (-26, -42), (-8, -54), (14, -54), (32, -46), (43, -30)],
+        [(43, -30), (34, -36), (30, -26)],
+        [(30, -26), (0, -30), (-31, -26)],
+    )
+    pen.shape(cone, fill=colour, line=line, shade=tone, shift=(-1.6, -2.6))
+    fur: RGB = (250, 247, 242)
+    pen.shape(oval(43, -27, 6.4), fill=fur, line=inked((200, 190, 190)), shade=(222, 216, 226))
+    cuff = limb([(-32, -22), (-17, -28), (0, -30), (17, -28), (32, -22)], 9, 10, 10, 9)
+    pen.shape(*cuff, fill=fur, line=inked((200, 190, 190)), shade=(222, 216, 226), shift=(0, -2))
+
+
+def _hairband(pen: Pen, who: Character) -> None:
+    """A band over the crown, sometimes with a bow."""
+    colour, line, tone = who.hat_rgb, inked(who.hat_rgb), shaded(who.hat_rgb)
+    spine = [(-32, -16), (-28, -28), (-15, -37), (0, -39.5), (15, -37), (28, -28), (32, -16)]
+    pen.shape(ribbon(spine, 4.2, 5.0, 4.2), fill=colour, line=line, width=0.9, shade=tone)
+    if who.detail % 2:
+        _bow(pen, 20, -36, 8.5, colour, 34)
+
+
+def _headphones(pen: Pen, who: Character) -> None:
+    """Headphones over both ears."""
+    colour, trim, line, tone = who.hat_rgb, who.accessory_rgb, inked(who.hat_rgb), shaded(who.hat_rgb)
+    spine = [(-33.2, -12), (-31, -30), (-17, -43), (0, -46), (17, -43), (31, -30), (33.2, -12)]
+    pen.shape(ribbon(spine, 4.4, 5.4, 4.4), fill=colour, line=line, shade=tone)
+    for side in (1, -1):
+        pen.shape(oval(side * 33, 2, 6.6, 10.2), fill=trim, line=inked(trim), shade=shaded(trim))
+        pen.shape(oval(side * 35, 2, 4.2, 7.2), fill=colour, line=line, width=0.8, shade=tone)
+
+
+def _hair_bow(pen: Pen, who: Character) -> None:
+    """A large bow, in the middle or at one side."""
+    colour = who.hat_rgb
+    if who.detail % 2:
+        _bow(pen, 0, -43, 15, colour)
+    else:
+        _bow(pen, 21, -36, 13, colour, 30)
+
+
+def _hair_flower(pen: Pen, who: Character) -> None:
+    """A flower over one temple."""
+    colour, line, tone = who.hat_rgb, inked(who.hat_rgb), shaded(who.hat_rgb)
+    for turn in range(5):
+        petal = turned(oval(22, -32 - 5.4, 4.4, 5.2, count=18), turn * 72 + 12, 22, -32)
+        pen.shape(petal, fill=colour, line=line, width=0.8, shade=tone, shift=(-0.8, -0.8))
+    pen.shape(oval(22, -32, 3.2), fill=GOLD, line=inked(GOLD), width=0.7)
+
+
+def _flower_crown(pen: Pen, who: Character) -> None:
+    """A wreath of flowers."""
+    colour, trim = who.hat_rgb, who.accessory_rgb
+    leaf = (122, 178, 110)
+    pen.shape(
+        ribbon([(-32, -18), (-26, -29), (-13, -36), (0, -38), (13, -36), (26, -29), (32, -18)], 3.4, 3.4),
+        fill=leaf,
+        line=inked(leaf),
+        width=0.8,
+    )
+    for i, x in enumerate((-28, -15, 0, 15, 28)):
+        y = -38 + x * x / 78
+        tint = (colour, trim, mix(colour, WHITE, 0.6))[i % 3]
+        petals = [turned(oval(x, y - 3.4, 3.0, 3.4, count=14), turn * 72, x, y) for turn in range(5)]
+        pen.shape(*petals, fill=tint, line=inked(tint), width=0.8)
+        pen.dot(x, y, 2.1, GOLD)
+
+
+def _golden_crown(pen: Pen, who: Character) -> None:
+    """A small golden crown."""
+    trim = who.accessory_rgb
+    gold = runs(
+        [(-15, -38), (-19, -54)],
+        [(-19, -54), (-9.5, -46)],
+        [(-9.5, -46), (0, -58)],
+        [(0, -58), (9.5, -46)],
+        [(9.5, -46), (19, -54)],
+        [(19, -54), (15, -38)],
+        [(15, -38), (0, -35.5), (-15, -38)],
+    )
+    pen.shape(gold, fill=GOLD, line=inked((220, 140, 40)), shade=(224, 150, 50), shift=(-2, -1))
+    for x, y in ((-19, -54.5), (0, -58.5), (19, -54.5)):
+        pen.shape(oval(x, y, 2.2), fill=trim, line=inked(trim), width=0.7)
+    pen.shape(oval(0, -42.4, 2.8, 3.2), fill=trim, line=inked(trim), width=0.6)
+
+
+def _hairclip(pen: Pen, who: Character) -> None:
+    """Two clips at one side."""
+    colour, line = who.hat_rgb, inked(who.hat_rgb)
+    for i in range(2):
+        pen.shape(
+            *limb([(14 + i * 1.8, -24 + i * 5.2), (24 + i * 1.2, -20 + i * 5.2)], 2.6, 2.6),
+            fill=colour,
+            line=line,
+            width=0.7,
+        )
+
+
+HATS: dict[str, Callable[[Pen, Character], None]] = {
+    "beret": _beret,
+    "baseball_cap": _baseball_cap,
+    "witch_hat": _witch_hat,
+    "beanie": _beanie,
+    "straw_hat": _straw_hat,
+    "santa_hat": _santa_hat,
+    "hairband": _hairband,
+    "headphones": _headphones,
+    "hair_bow": _hair_bow,
+    "hair_flower": _hair_flower,
+    "flower_crown": _flower_crown,
+    "crown": _golden_crown,
+    "hairclip": _hairclip,
+}
 
 
 def hat(pen: Pen, who: Character) -> None:
-    """Whatever sits on the head, over the hair."""
-    kind, colour, trim = who.hat, who.hat_rgb, who.accessory_rgb
-    line, tone = inked(colour), shaded(colour)
-    if kind == "beret":
-        band = runs([(-32, -22), (-18, -29), (0, -31), (18, -29), (32, -22)], [(32, -22), (33, -27), (20, -35), (0, -37), (-20, -35), (-33, -27), (-32, -22)])
-        puff = loop((-33, -27), (-39, -37), (-30, -49), (-6, -55), (20, -53), (40, -44), (45, -33), (34, -26), (18, -33), (0, -35), (-18, -33))
-        pen.shape(ribbon([(4, -53), (6, -58), (9, -59)], 2.4, 2.2, 2.0), fill=colour, line=line)
-        pen.shape(puff, fill=colour, line=line, shade=tone, shift=(-1.4, -4))
-        pen.shape(band, fill=mix(colour, INK, 0.3), line=line)
-        pen.within([puff], ribbon([(-28, -42), (-18, -48), (-4, -50)], 0, 4, 0), fill=lit(colour))
-    elif kind == "baseball_cap":
-        dome = np.concatenate([smooth([(-35, -18), (-34.5, -36), (-20, -49), (0, -52.5), (20, -49), (34.5, -36), (35, -18)]), smooth([(35, -18), (18, -25), (0, -27), (-18, -25), (-35, -18)])])
-        pen.shape(oval(0, -52.6, 3, 1.8), fill=trim, line=line, width=0.9)
-        pen.shape(dome, fill=colour, line=line, shade=tone, shift=(-2.4, -2))
-        for x in (-15, 15):
-            pen.flick([(x * 0.2, -52), (x, -42), (x * 1.25, -26)], mix(colour, line, 0.55), 0.3, 0.8, 0.6)
-        bill = runs([(-29, -20), (-17, -30), (0, -32.5), (17, -30), (29, -20)], [(29, -20), (31, -15.5), (24, -14.5), (0, -20.5), (-24, -14.5), (-31, -15.5), (-29, -20)])
-        pen.shape(bill, fill=trim, line=inked(trim), shade=shaded(trim), shift=(0, -2.2))
-        badge = star(0, -40, 5.2) if who.detail % 3 else heart(0, -40, 9)
-        pen.shape(badge, fill=mix(trim, WHITE, 0.65))
-    elif kind == "witch_hat":
-        cone = runs([(-27, -27), (-20, -40), (-10, -54), (6, -66), (21, -67)], [(21, -67), (15, -60), (17, -48), (27, -27)], [(27, -27), (0, -24), (-27, -27)])
-        brim = loop((-49, -19), (-34, -29), (0, -33), (34, -29), (49, -19), (30, -19.5), (0, -22.5), (-30, -19.5))
-        pen.shape(brim, fill=colour, line=line, shade=tone, shift=(0, -2.6))
-        pen.shape(cone, fill=colour, line=line, shade=tone, shift=(-3, -0.6))
-        band = runs([(-27, -27), (-25.2, -33)], [(-25.2, -33), (0, -31), (23.6, -34)], [(23.6, -34), (27, -27)], [(27, -27), (0, -24.4), (-27, -27)])
-        pen.shape(band, fill=trim, line=line, width=0.8, shade=shaded(trim))
-        pen.shape(np.array([(-4.5, -34.0), (4.5, -34.0), (4.5, -25.5), (-4.5, -25.5)]), fill=GOLD, line=line, width=0.8)
-        pen.shape(np.array([(-2.2, -31.8), (2.2, -31.8), (2.2, -27.8), (-2.2, -27.8)]), fill=trim)
-    elif kind == "beanie":
-        dome = runs([(-34, -22), (-34.5, -38), (-20, -52), (0, -55), (20, -52), (34.5, -38), (34, -22)], [(34, -22), (0, -28), (-34, -22)])
-        cuff = runs([(-36, -17), (-37, -27)], [(-37, -27), (-20, -33.5), (0, -35), (20, -33.5), (37, -27)], [(37, -27), (36, -17)], [(36, -17), (18, -23), (0, -24.5), (-18, -23), (-36, -17)])
-        pom = mix(trim, WHITE, 0.45)
-        ball = scallops(_circle(0.0, 360.0, 40) * (7.2, 6.8) + (0.0, -57.5), 11, 1.3)
-        pen.shape(ball, fill=pom, line=inked(pom), shade=shaded(pom))
-        pen.shape(dome, fill=colour, line=line, shade=tone, shift=(-2.4, -2))
-        for x in (-20, -7, 7, 20):
-            pen.flick([(x * 0.45, -53), (x * 0.95, -44), (x * 1.15, -33)], mix(colour, line, 0.4), 0.3, 0.9, 0.9)
-        pen.shape(cuff, fill=trim, line=inked(trim), shade=shaded(trim), shift=(0, -2.2))
-        for x in range(-30, 31, 6):
-            y = -34.4 + x * x / 150
-            pen.flick([(x, y + 1.2), (x * 1.01, y + 8.6)], mix(trim, inked(trim), 0.45), 0.7, 0.7)
-    elif kind == "straw_hat":
-        straw: RGB = (243, 209, 128)
-        line, tone = inked((214, 150, 60)), shaded(straw)
-        dome = runs([(-28, -27), (-28, -42), (-15, -52), (0, -54), (15, -52), (28, -42), (28, -27)], [(28, -27), (0, -25), (-28, -27)])
-        brim = loop((-48, -22), (-34, -30), (0, -34), (34, -30), (48, -22), (32, -19), (0, -21.5), (-32, -19))
-        pen.shape(brim, fill=straw, line=line, shade=tone, shift=(0, -2.6))
-        pen.shape(dome, fill=straw, line=line, shade=tone, shift=(-2.6, -1))
-        for y in (-46, -40):
-            pen.flick([(-22 + (-y - 40), y + 1), (0, y - 1.5), (22 - (-y - 40), y + 1)], mix(straw, line, 0.35), 0.3, 0.8, 0.3)
-        band = runs([(-28, -27), (-28.3, -34.5)], [(-28.3, -34.5), (0, -32.5), (28.3, -34.5)], [(28.3, -34.5), (28, -27)], [(28, -27), (0, -25), (-28, -27)])
-        pen.shape(band, fill=trim, line=inked(trim), width=0.8, shade=shaded(trim))
-    elif kind == "santa_hat":
-        cone = runs([(-31, -26), (-26, -42), (-8, -54), (14, -54), (32, -46), (43, -30)], [(43, -30), (34, -36), (30, -26)], [(30, -26), (0, -30), (-31, -26)])
-        pen.shape(cone, fill=colour, line=line, shade=tone, shift=(-1.6, -2.6))
-        fur: RGB = (250, 247, 242)
-        pen.shape(oval(43, -27, 6.4), fill=fur, line=inked((200, 190, 190)), shade=(222, 216, 226))
-        cuff = limb([(-32, -22), (-17, -28), (0, -30), (17, -28), (32, -22)], 9, 10, 10, 9)
-        pen.shape(*cuff, fill=fur, line=inked((200, 190, 190)), shade=(222, 216, 226), shift=(0, -2))
-    elif kind in ("hairband", "headphones"):
-        outer = [(-33.2, -12), (-31, -30), (-17, -43), (0, -46), (17, -43), (31, -30), (33.2, -12)]
-        if kind == "hairband":
-            path = ribbon([(-32, -16), (-28, -28), (-15, -37), (0, -39.5), (15, -37), (28, -28), (32, -16)], 4.2, 5.0, 4.2)
-            pen.shape(path, fill=colour, line=line, width=0.9, shade=tone)
-            if who.detail % 2:
-                _bow(pen, 20, -36, 8.5, colour, 34)
-        else:
-            pen.shape(ribbon(outer, 4.4, 5.4, 4.4), fill=colour, line=line, shade=tone)
-            for side in (1, -1):
-                pen.shape(oval(side * 33, 2, 6.6, 10.2), fill=trim, line=inked(trim), shade=shaded(trim))
-                pen.shape(oval(side * 35, 2, 4.2, 7.2), fill=colour, line=line, width=0.8, shade=tone)
-    elif kind == "hair_bow":
-        if who.detail % 2:
-            _bow(pen, 0, -43, 15, colour)
-        else:
-            _bow(pen, 21, -36, 13, colour, 30)
-    elif kind == "hair_flower":
-        for turn in range(5):
-            petal = turned(oval(22, -32 - 5.4, 4.4, 5.2, count=18), turn * 72 + 12, 22, -32)
-            pen.shape(petal, fill=colour, line=line, width=0.8, shade=tone, shift=(-0.8, -0.8))
-        pen.shape(oval(22, -32, 3.2), fill=GOLD, line=inked(GOLD), width=0.7)
-    elif kind == "flower_crown":
-        leaf = (122, 178, 110)
-        pen.shape(ribbon([(-32, -18), (-26, -29), (-13, -36), (0, -38), (13, -36), (26, -29), (32, -18)], 3.4, 3.4), fill=leaf, line=inked(leaf), width=0.8)
-        for i, x in enumerate((-28, -15, 0, 15, 28)):
-            y = -38 + x * x / 78
-            tint = (colour, trim, mix(colour, WHITE, 0.6))[i % 3]
-            petals = [turned(oval(x, y - 3.4, 3.0, 3.4, count=14), turn * 72, x, y) for turn in range(5)]
-            pen.shape(*petals, fill=tint, line=inked(tint), width=0.8)
-            pen.dot(x, y, 2.1, GOLD)
-    elif kind == "crown":
-        gold = runs([(-15, -38), (-19, -54)], [(-19, -54), (-9.5, -46)], [(-9.5, -46), (0, -58)], [(0, -58), (9.5, -46)], [(9.5, -46), (19, -54)], [(19, -54), (15, -38)], [(15, -38), (0, -35.5), (-15, -38)])
-        pen.shape(gold, fill=GOLD, line=inked((220, 140, 40)), shade=(224, 150, 50), shift=(-2, -1))
-        for x, y in ((-19, -54.5), (0, -58.5), (19, -54.5)):
-            pen.shape(oval(x, y, 2.2), fill=trim, line=inked(trim), width=0.7)
-        pen.shape(oval(0, -42.4, 2.8, 3.2), fill=trim, line=inked(trim), width=0.6)
-    elif kind == "hairclip":
-        for i in range(2):
-            pen.shape(*limb([(14 + i * 1.8, -24 + i * 5.2), (24 + i * 1.2, -20 + i * 5.2)], 2.6, 2.6), fill=colour, line=line, width=0.7)
+    """Whatever sits on the head, over the hair; ears of animals grow from behind it."""
+    if who.hat in HATS:
+        HATS[who.hat](pen, who)
 
 
 # --- body -----------------------------------------------------------------------------------------------------------
@@ -1113,18 +1477,24 @@ def hat(pen: Pen, who: Character) -> None:
 Joint = tuple[float, float]
 Limb = tuple[Joint, Joint, Joint]
 DOWN: Limb = ((23, 19), (33, 42), (34, 66))
+RESTING: Limb = ((23, 19), (34, 42), (26, 66))
+CROUCHED: Limb = ((12, 76), (27, 88), (31, 104))
+UP: Limb = ((22, 18), (50, 17), (71, -12))  # clear of the head, which is wide in these proportions
 LEG: Limb = ((11, 78), (12, 112), (12, 146))
 POSES: dict[str, tuple[Limb, Limb, Limb, Limb]] = {
     "standing": (DOWN, DOWN, LEG, LEG),
-    "arms_up": (((22, 18), (40, 6), (48, -18)), ((22, 18), (40, 6), (48, -18)), LEG, LEG),
-    "waving": (((22, 18), (42, 14), (50, -12)), DOWN, LEG, LEG),
+    "arms_up": (UP, UP, LEG, LEG),
+    "waving": (((22, 18), (50, 22), (69, -4)), DOWN, LEG, LEG),
     "hands_on_hips": (((23, 19), (45, 42), (24, 60)), ((23, 19), (45, 42), (24, 60)), LEG, LEG),
-    "outstretched_arms": (((22, 18), (40, 26), (58, 22)), ((22, 18), (40, 26), (58, 22)), LEG, LEG),
-    "jumping": (((22, 18), (42, 10), (54, -8)), ((22, 18), (42, 10), (54, -8)), ((11, 78), (24, 96), (14, 122)), ((11, 78), (20, 104), (30, 128))),
-    "running": (((23, 19), (40, 34), (46, 14)), ((23, 19), (36, 40), (44, 62)), ((9, 78), (16, 108), (8, 128)), ((9, 78), (18, 106), (30, 134))),
-    "sitting": (((23, 19), (34, 42), (26, 66)), ((23, 19), (34, 42), (26, 66)), ((12, 76), (27, 88), (31, 104)), ((12, 76), (27, 88), (31, 104))),
+    "outstretched_arms": (((22, 18), (42, 26), (64, 22)), ((22, 18), (42, 26), (64, 22)), LEG, LEG),
+    "jumping": (UP, UP, ((11, 78), (24, 96), (14, 122)), ((11, 78), (20, 104), (30, 128))),
+    "running": (
+        ((23, 19), (44, 36), (56, 18)), ((23, 19), (38, 40), (48, 60)),
+        ((9, 78), (16, 108), (8, 128)), ((9, 78), (18, 106), (30, 134)),
+    ),
+    "sitting": (RESTING, RESTING, CROUCHED, CROUCHED),
     "one_hand_on_hip": (((23, 19), (45, 42), (24, 60)), DOWN, LEG, LEG),
-    "holding": (((22, 18), (38, 34), (44, 18)), DOWN, LEG, LEG),
+    "holding": (((22, 18), (42, 36), (60, 24)), DOWN, LEG, LEG),
 }  # fmt: skip
 
 SLEEVELESS = frozenset({"sundress", "overalls", "tank_top"})
@@ -1148,7 +1518,8 @@ def torso(who: Character) -> Points:
     broad = 1.06 if who.figure == "boy" else 0.97
     waist = 21.0 if who.figure == "boy" else 18.5
     return even(
-        (0, 5), (8, 6.5), (20 * broad, 10.5), (27.5 * broad, 18), (25 * broad, 34), (waist, 56), (waist + 2.6, 72), (waist + 2, 82), (0, 84),
+        (0, 5), (8, 6.5), (20 * broad, 10.5), (27.5 * broad, 18), (25 * broad, 34), (waist, 56),
+        (waist + 2.6, 72), (waist + 2, 82), (0, 84),
     )  # fmt: skip
 
 
@@ -1167,12 +1538,21 @@ def bust(pen: Pen, who: Character, *, whole: bool) -> None:
         pen.within([hood], even((0, -2), (16, -2), (21, 5), (17, 12), (0, 14)), fill=mix(shaded(main), INK, 0.25))
     # Bare shoulders and arms come first, clothes over them.
     cloth = torso(who)
+    reach = 1.06 if who.figure == "boy" else 0.97
+    shoulders = even((0, 12), (16, 10.2), (26 * reach, 14), (33 * reach, 24), (36 * reach, 44), (0, 60))
     if whole:
         for arm in (right, left):
-            pen.shape(*limb(arm, 12, 10.5, 8.5), oval(*arm[2], 6.6), fill=skin, line=line, shade=skin_shade(skin), shift=(-1.6, -1.2))
+            pen.shape(
+                *limb(arm, 12, 10.5, 8.5),
+                oval(*arm[2], 6.6),
+                fill=skin,
+                line=line,
+                shade=skin_shade(skin),
+                shift=(-1.6, -1.2),
+            )
     neck = runs([(-7.4, -14), (-7.2, 2), (-13, 9)], [(-13, 9), (0, 13), (13, 9)], [(13, 9), (7.2, 2), (7.4, -14)])
     if who.clothes in SLEEVELESS:
-        pen.shape(cloth, neck, fill=skin, line=line)
+        pen.shape(cloth, neck, *([] if whole else [shoulders]), fill=skin, line=line)
     else:
         pen.shape(neck, fill=skin, line=line)
     chin = even((0, -20), (18, -20), (16, 0), (7, 4.4), (0, 5.4))
@@ -1180,22 +1560,18 @@ def bust(pen: Pen, who: Character, *, whole: bool) -> None:
     if whole:
         skirt_or_shorts(pen, who, sitting=sitting)
     sleeves: list[Points] = []
-    if who.clothes not in SLEEVELESS:
+    if not whole:  # a portrait ends above the arms: the shoulders simply go on
+        sleeves = [shoulders]
+    elif who.clothes not in SLEEVELESS:
         share = 0.42 if who.clothes in SHORT_SLEEVES else 0.86
         wide = 17.0 if who.clothes in ("kimono", "hoodie", "coat") else 14.0
         end = wide + (12 if who.clothes == "kimono" else 2 if share < 0.5 else -1)
         for arm in (right, left):
             sleeves.append(ribbon(_part(arm, share), wide - 1, wide, end))
             sleeves.append(oval(*arm[0], wide / 2, count=18))
-    garment(pen, who, cloth, sleeves, whole=whole)
+    garment(pen, who, sleeves, whole=whole)
     if sitting:
         legs(pen, who, right_leg, left_leg)
-
-
-def _cut(cloth: Points, neckline: Points) -> Points:
-    """The torso with its upper edge replaced by a neckline from the left shoulder to the right."""
-    rest = cloth[(cloth[:, 1] > 13.5)]
-    return np.concatenate([neckline, rest[np.argsort(np.arctan2(rest[:, 0], rest[:, 1] - 40) * -1)]])
 
 
 def _top(who: Character, *neckline: tuple[float, float]) -> Points:
@@ -1203,8 +1579,18 @@ def _top(who: Character, *neckline: tuple[float, float]) -> Points:
     broad = 1.06 if who.figure == "boy" else 0.97
     waist = 21.0 if who.figure == "boy" else 18.5
     collar = list(neckline)
-    side = [(20 * broad, 10.5), (28 * broad, 18), (25 * broad, 34), (waist, 56), (waist + 2.6, 72), (waist + 2.4, 83), (0, 85)]
-    right = np.concatenate([smooth(collar) if len(collar) > 2 else np.array(collar, dtype=np.float64), smooth([collar[-1], *side])])
+    side = [
+        (20 * broad, 10.5),
+        (28 * broad, 18),
+        (25 * broad, 34),
+        (waist, 56),
+        (waist + 2.6, 72),
+        (waist + 2.4, 83),
+        (0, 85),
+    ]
+    right = np.concatenate(
+        [smooth(collar) if len(collar) > 2 else np.array(collar, dtype=np.float64), smooth([collar[-1], *side])]
+    )
     return np.concatenate([right, mirrored(right)[::-1]])
 
 
@@ -1213,17 +1599,169 @@ VEE = ((0.0, 24.0), (9.5, 6.0))
 HIGH = ((0.0, 10.0), (6.0, 9.0), (9.0, 5.5))
 
 
-def garment(pen: Pen, who: Character, cloth: Points, sleeves: list[Points], *, whole: bool) -> None:
+def _t_shirt(pen: Pen, who: Character, cloth: list[Points], whole: bool) -> None:
+    """A ringed collar and a badge."""
+    second, accent = who.second_rgb, who.accent_rgb
+    pen.stroke([(-10.4, 7), (-6, 12), (0, 14), (6, 12), (10.4, 7)], inked(second), 3.4)
+    pen.stroke([(-10.4, 7), (-6, 12), (0, 14), (6, 12), (10.4, 7)], second, 2.0)
+    badge = (star(0, 38, 9), heart(0, 38, 15), oval(0, 38, 7.5))[who.detail % 3]
+    pen.shape(badge, fill=accent)
+
+
+def _striped_shirt(pen: Pen, who: Character, cloth: list[Points], whole: bool) -> None:
+    """Stripes over body and sleeves."""
+    second, line = who.second_rgb, inked(who.main_rgb)
+    for y in (18, 29, 40, 51, 62, 73):
+        pen.within(cloth, ribbon([(-60, y), (0, y + 2.6), (60, y)], 5.2), fill=second)
+    pen.stroke([(-10.4, 7), (-6, 12), (0, 14), (6, 12), (10.4, 7)], line, 1.8)
+
+
+def _hoodie(pen: Pen, who: Character, cloth: list[Points], whole: bool) -> None:
+    """The opening of the hood, its cords and a pocket."""
+    second, line, tone = who.second_rgb, inked(who.main_rgb), shaded(who.main_rgb)
+    pen.flick([(-11, 6), (-6, 13), (0, 16)], line, 0.6, 1.8, 1.0)
+    pen.flick([(11, 6), (6, 13), (0, 16)], line, 0.6, 1.8, 1.0)
+    for side in (1, -1):
+        pen.stroke([(side * 5, 13.5), (side * 5.6, 19), (side * 5, 25)], mix(second, WHITE, 0.4), 1.6)
+        pen.dot(side * 5, 25.6, 1.4, mix(second, WHITE, 0.4))
+    if whole:
+        pen.shape(
+            runs([(-9, 58), (9, 58)], [(9, 58), (13, 72)], [(13, 72), (-13, 72)], [(-13, 72), (-9, 58)]),
+            fill=tone,
+            line=line,
+            width=0.7,
+        )
+
+
+def _turtleneck(pen: Pen, who: Character, cloth: list[Points], whole: bool) -> None:
+    """A ribbed collar."""
+    main, line, tone = who.main_rgb, inked(who.main_rgb), shaded(who.main_rgb)
+    neck = runs(
+        [(-9.4, -1), (-10.6, 9)],
+        [(-10.6, 9), (0, 12.5), (10.6, 9)],
+        [(10.6, 9), (9.4, -1)],
+        [(9.4, -1), (0, 2.6), (-9.4, -1)],
+    )
+    pen.shape(neck, fill=main, line=line, shade=tone)
+    for x in (-6, -2, 2, 6):
+        pen.flick([(x, 3), (x * 1.06, 9.4)], mix(main, line, 0.5), 0.6, 0.6)
+
+
+def _shirt(pen: Pen, who: Character, cloth: list[Points], whole: bool) -> None:
+    """A button band, collar points, a tie or a bow tie."""
+    main, accent, line = who.main_rgb, who.accent_rgb, inked(who.main_rgb)
+    pen.stroke([(0, 12), (0, 84)], mix(main, line, 0.6), 0.8)
+    for y in (40, 52, 64):
+        pen.dot(2.2, y, 1.2, line)
+    if who.neckwear == "necktie":
+        tie = np.array([(-3.0, 10), (3, 10), (2.2, 15), (5, 44), (0, 50), (-5, 44), (-2.2, 15)])
+        pen.shape(tie, fill=accent, line=inked(accent), width=0.9, shade=shaded(accent))
+    for side in (1, -1):
+        flap = np.array([(side * 9.0, 2.0), (side * 0.6, 10.6), (side * 6.6, 20.0), (side * 14.5, 8.6)])
+        pen.shape(flap, fill=mix(main, WHITE, 0.5), line=line, width=0.9)
+    if who.neckwear == "bowtie":
+        _bow(pen, 0, 14.6, 8.6, accent)
+
+
+def _serafuku(pen: Pen, who: Character, cloth: list[Points], whole: bool) -> None:
+    """A sailor collar with piping and a bow."""
+    main, second, accent = who.main_rgb, who.second_rgb, who.accent_rgb
+    for side in (1, -1):
+        flap = runs(
+            [(side * 9.5, 4.5), (side * 5, 16), (side * 0.4, 26)],
+            [(side * 0.4, 26), (side * 12, 22), (side * 24, 19)],
+            [(side * 24, 19), (side * 20, 11), (side * 9.5, 4.5)],
+        )
+        pen.shape(flap, fill=second, line=inked(second), width=0.9, shade=shaded(second))
+        pen.stroke([(side * 3, 21.6), (side * 12, 18.6), (side * 20.6, 16.4)], mix(WHITE, main, 0.2), 1.1)
+    _bow(pen, 0, 27, 9.5, accent)
+
+
+def _dress(pen: Pen, who: Character, cloth: list[Points], whole: bool) -> None:
+    """A round collar and a belt."""
+    main, second, accent, line = who.main_rgb, who.second_rgb, who.accent_rgb, inked(who.main_rgb)
+    pen.stroke([(0, 15), (0, 50)], mix(main, line, 0.4), 0.8)
+    for side in (1, -1):  # a round collar
+        lobe = loop(
+            (side * 9, 4.4),
+            (side * 2, 10.4),
+            (side * 1.4, 16.6),
+            (side * 8, 18.6),
+            (side * 15, 14),
+            (side * 14.6, 8),
+        )
+        pen.shape(lobe, fill=mix(second, WHITE, 0.7), line=inked(second), width=0.9)
+    if who.neckwear != "none":
+        _bow(pen, 0, 15.4, 7.4, accent)
+    if whole:
+        pen.shape(
+            runs(
+                [(-19, 53), (0, 55), (19, 53)],
+                [(19, 53), (19.4, 59)],
+                [(19.4, 59), (0, 61), (-19.4, 59)],
+                [(-19.4, 59), (-19, 53)],
+            ),
+            fill=accent,
+            line=inked(accent),
+            width=0.7,
+        )
+
+
+def _coat(pen: Pen, who: Character, cloth: list[Points], whole: bool) -> None:
+    """Lapels and two rows of buttons."""
+    main, accent, line = who.main_rgb, who.accent_rgb, inked(who.main_rgb)
+    for side in (1, -1):
+        lapel = np.array(
+            [
+                (side * 9.0, 3.0),
+                (side * 1.0, 26.0),
+                (side * 11.0, 33.0),
+                (side * 14.0, 24.0),
+                (side * 21.0, 22.0),
+                (side * 16.0, 8.0),
+            ]
+        )
+        pen.shape(lapel, fill=mix(main, WHITE, 0.16), line=line, width=0.9)
+    pen.stroke([(0, 27), (0, 84)], line, 0.9)
+    for side in (1, -1):
+        for y in (42, 56, 70):
+            pen.shape(oval(side * 7, y, 2.2), fill=accent, line=line, width=0.5)
+
+
+def _kimono(pen: Pen, who: Character, cloth: list[Points], whole: bool) -> None:
+    """Crossed collars and a broad sash."""
+    second, accent = who.second_rgb, who.accent_rgb
+    pen.shape(ribbon([(-10, 3), (-5, 15), (7, 34)], 6.2, 6.2), fill=second, line=inked(second), width=0.8)
+    pen.shape(ribbon([(10, 3), (5, 15), (-9, 38)], 6.2, 6.2), fill=second, line=inked(second), width=0.8)
+    if whole:
+        obi = np.array([(-20.0, 48), (20, 48), (20, 64), (-20, 64)])
+        pen.shape(obi, fill=accent, line=inked(accent), width=0.9, shade=shaded(accent))
+        pen.stroke([(-20, 56), (20, 56)], mix(accent, WHITE, 0.6), 1.2)
+
+
+DETAILS: dict[str, Callable[[Pen, Character, list[Points], bool], None]] = {
+    "t_shirt": _t_shirt,
+    "striped_shirt": _striped_shirt,
+    "hoodie": _hoodie,
+    "turtleneck": _turtleneck,
+    "shirt": _shirt,
+    "serafuku": _serafuku,
+    "dress": _dress,
+    "coat": _coat,
+    "kimono": _kimono,
+}
+
+
+def garment(pen: Pen, who: Character, sleeves: list[Points], *, whole: bool) -> None:
     """What is worn above the hips, with its collar."""
-    kind, main, second, accent = who.clothes, who.main_rgb, who.second_rgb, who.accent_rgb
+    kind, main, second = who.clothes, who.main_rgb, who.second_rgb
     line, tone = inked(main), shaded(main)
     cut = VEE if kind in ("serafuku", "kimono", "coat") else HIGH if kind in ("turtleneck", "shirt") else ROUND
     if kind in SLEEVELESS:
-        _sleeveless(pen, who)
+        _sleeveless(pen, who, sleeves)
         return
     body = _top(who, *cut)
-    if kind == "coat":
-        body = np.concatenate([_top(who, *cut)])
+    if who.clothes == "coat":
         pen.shape(_top(who, *HIGH), fill=second, line=inked(second))
     if kind in ("serafuku", "kimono"):  # what shows in the V
         pen.shape(even((0, 10), (8, 9), (7, 18), (0, 26)), fill=second)
@@ -1231,75 +1769,12 @@ def garment(pen: Pen, who: Character, cloth: Points, sleeves: list[Points], *, w
     if whole:
         for side in (1, -1):  # the fold between arm and chest
             pen.flick([(side * 19, 24), (side * 21.5, 31), (side * 22, 40)], line, 0.2, 1.0, 0.5)
-    if kind == "t_shirt":
-        pen.stroke([(-10.4, 7), (-6, 12), (0, 14), (6, 12), (10.4, 7)], inked(second), 3.4)
-        pen.stroke([(-10.4, 7), (-6, 12), (0, 14), (6, 12), (10.4, 7)], second, 2.0)
-        badge = (star(0, 38, 9), heart(0, 38, 15), oval(0, 38, 7.5))[who.detail % 3]
-        pen.shape(badge, fill=accent)
-    elif kind == "striped_shirt":
-        for y in (18, 29, 40, 51, 62, 73):
-            pen.within([body, *sleeves], ribbon([(-60, y), (0, y + 2.6), (60, y)], 5.2), fill=second)
-        pen.stroke([(-10.4, 7), (-6, 12), (0, 14), (6, 12), (10.4, 7)], line, 1.8)
-    elif kind == "hoodie":
-        pen.flick([(-11, 6), (-6, 13), (0, 16)], line, 0.6, 1.8, 1.0)
-        pen.flick([(11, 6), (6, 13), (0, 16)], line, 0.6, 1.8, 1.0)
-        for side in (1, -1):
-            pen.stroke([(side * 5, 13.5), (side * 5.6, 19), (side * 5, 25)], mix(second, WHITE, 0.4), 1.6)
-            pen.dot(side * 5, 25.6, 1.4, mix(second, WHITE, 0.4))
-        if whole:
-            pen.shape(runs([(-9, 58), (9, 58)], [(9, 58), (13, 72)], [(13, 72), (-13, 72)], [(-13, 72), (-9, 58)]), fill=tone, line=line, width=0.7)
-    elif kind == "turtleneck":
-        neck = runs([(-9.4, -1), (-10.6, 9)], [(-10.6, 9), (0, 12.5), (10.6, 9)], [(10.6, 9), (9.4, -1)], [(9.4, -1), (0, 2.6), (-9.4, -1)])
-        pen.shape(neck, fill=main, line=line, shade=tone)
-        for x in (-6, -2, 2, 6):
-            pen.flick([(x, 3), (x * 1.06, 9.4)], mix(main, line, 0.5), 0.6, 0.6)
-    elif kind == "shirt":
-        pen.stroke([(0, 12), (0, 84)], mix(main, line, 0.6), 0.8)
-        for y in (40, 52, 64):
-            pen.dot(2.2, y, 1.2, line)
-        if who.neckwear == "necktie":
-            tie = np.array([(-3.0, 10), (3, 10), (2.2, 15), (5, 44), (0, 50), (-5, 44), (-2.2, 15)])
-            pen.shape(tie, fill=accent, line=inked(accent), width=0.9, shade=shaded(accent))
-        for side in (1, -1):
-            flap = np.array([(side * 9.0, 2.0), (side * 0.6, 10.6), (side * 6.6, 20.0), (side * 14.5, 8.6)])
-            pen.shape(flap, fill=mix(main, WHITE, 0.5), line=line, width=0.9)
-        if who.neckwear == "bowtie":
-            _bow(pen, 0, 14.6, 8.6, accent)
-    elif kind == "serafuku":
-        for side in (1, -1):
-            flap = runs([(side * 9.5, 4.5), (side * 5, 16), (side * 0.4, 26)], [(side * 0.4, 26), (side * 12, 22), (side * 24, 19)], [(side * 24, 19), (side * 20, 11), (side * 9.5, 4.5)])
-            pen.shape(flap, fill=second, line=inked(second), width=0.9, shade=shaded(second))
-            pen.stroke([(side * 3, 21.6), (side * 12, 18.6), (side * 20.6, 16.4)], mix(WHITE, main, 0.2), 1.1)
-        _bow(pen, 0, 27, 9.5, accent)
-    elif kind == "dress":
-        pen.stroke([(0, 15), (0, 50)], mix(main, line, 0.4), 0.8)
-        for side in (1, -1):  # a round collar
-            lobe = loop((side * 9, 4.4), (side * 2, 10.4), (side * 1.4, 16.6), (side * 8, 18.6), (side * 15, 14), (side * 14.6, 8))
-            pen.shape(lobe, fill=mix(second, WHITE, 0.7), line=inked(second), width=0.9)
-        if who.neckwear != "none":
-            _bow(pen, 0, 15.4, 7.4, accent)
-        if whole:
-            pen.shape(runs([(-19, 53), (0, 55), (19, 53)], [(19, 53), (19.4, 59)], [(19.4, 59), (0, 61), (-19.4, 59)], [(-19.4, 59), (-19, 53)]), fill=accent, line=inked(accent), width=0.7)
-    elif kind == "coat":
-        for side in (1, -1):
-            lapel = np.array([(side * 9.0, 3.0), (side * 1.0, 26.0), (side * 11.0, 33.0), (side * 14.0, 24.0), (side * 21.0, 22.0), (side * 16.0, 8.0)])
-            pen.shape(lapel, fill=mix(main, WHITE, 0.16), line=line, width=0.9)
-        pen.stroke([(0, 27), (0, 84)], line, 0.9)
-        for side in (1, -1):
-            for y in (42, 56, 70):
-                pen.shape(oval(side * 7, y, 2.2), fill=accent, line=line, width=0.5)
-    elif kind == "kimono":
-        pen.shape(ribbon([(-10, 3), (-5, 15), (7, 34)], 6.2, 6.2), fill=second, line=inked(second), width=0.8)
-        pen.shape(ribbon([(10, 3), (5, 15), (-9, 38)], 6.2, 6.2), fill=second, line=inked(second), width=0.8)
-        if whole:
-            obi = np.array([(-20.0, 48), (20, 48), (20, 64), (-20, 64)])
-            pen.shape(obi, fill=accent, line=inked(accent), width=0.9, shade=shaded(accent))
-            pen.stroke([(-20, 56), (20, 56)], mix(accent, WHITE, 0.6), 1.2)
+    DETAILS[kind](pen, who, [body, *sleeves], whole)
     if who.scarf:
         _scarf(pen, who)
 
 
-def _sleeveless(pen: Pen, who: Character) -> None:
+def _sleeveless(pen: Pen, who: Character, sleeves: list[Points]) -> None:
     """Dresses on straps, bib overalls and tank tops: bare arms or a shirt beneath."""
     kind, main, second, accent = who.clothes, who.main_rgb, who.second_rgb, who.accent_rgb
     line, tone = inked(main), shaded(main)
@@ -1308,17 +1783,29 @@ def _sleeveless(pen: Pen, who: Character) -> None:
     lower = [(25 * broad, 34), (waist, 56), (waist + 2.6, 72), (waist + 2.4, 83), (0, 85)]
     if kind == "overalls":
         under = _top(who, *ROUND)
-        pen.shape(under, *(oval(side * 24, 19, 7.5, 8) for side in (1, -1)), fill=second, line=inked(second), shade=shaded(second))
+        caps = sleeves or [oval(side * 24, 19, 7.5, 8) for side in (1.0, -1.0)]
+        pen.shape(under, *caps, fill=second, line=inked(second), shade=shaded(second))
         for side in (1, -1):
-            pen.shape(ribbon([(side * 17, 8), (side * 14, 20), (side * 11, 34)], 5.4, 5.4), fill=main, line=line, width=0.8)
-        right = np.concatenate([np.array([(0.0, 30), (14, 30), (15, 44)]), smooth([(15, 44), (20, 50), (waist + 2.6, 60), (waist + 3, 83), (0, 85)])])
+            pen.shape(
+                ribbon([(side * 17, 8), (side * 14, 20), (side * 11, 34)], 5.4, 5.4), fill=main, line=line, width=0.8
+            )
+        right = np.concatenate(
+            [
+                np.array([(0.0, 30), (14, 30), (15, 44)]),
+                smooth([(15, 44), (20, 50), (waist + 2.6, 60), (waist + 3, 83), (0, 85)]),
+            ]
+        )
         pen.shape(right, mirrored(right), fill=main, line=line, shade=tone)
         for side in (1, -1):
             pen.shape(oval(side * 11, 34, 2.4), fill=GOLD, line=line, width=0.6)
-        pen.shape(runs([(-7, 40), (7, 40)], [(7, 40), (6, 50), (0, 52), (-6, 50), (-7, 40)]), fill=tone, line=line, width=0.7)
+        pen.shape(
+            runs([(-7, 40), (7, 40)], [(7, 40), (6, 50), (0, 52), (-6, 50), (-7, 40)]), fill=tone, line=line, width=0.7
+        )
     else:
         neckline = [(0, 19.5), (9, 18), (15, 12)] if kind == "sundress" else [(0, 17), (7, 15), (11, 7.5)]
-        strap = [(15, 12), (15.6, 7.4), (18.6, 7.8), (20, 13)] if kind == "sundress" else [(11, 7.5), (17, 9), (19.5, 14)]
+        strap = (
+            [(15, 12), (15.6, 7.4), (18.6, 7.8), (20, 13)] if kind == "sundress" else [(11, 7.5), (17, 9), (19.5, 14)]
+        )
         right = np.concatenate([smooth(neckline), smooth(strap), smooth([strap[-1], (21, 26), *lower])])
         pen.shape(np.concatenate([right, mirrored(right)[::-1]]), fill=main, line=line, shade=tone)
         if kind == "sundress":
@@ -1353,20 +1840,42 @@ def skirt_or_shorts(pen: Pen, who: Character, *, sitting: bool) -> None:
     if kind in ("skirt", "dress", "coat"):
         flare = {"skirt": 38.0, "dress": 42.0, "coat": 31.0}[kind]
         top = 64.0 if kind == "skirt" else 58.0
-        path = runs([(-waist, top), (waist, top)], [(waist, top), (waist + 8, top + 14), (flare, hem - 3)], [(flare, hem - 3), (flare * 0.5, hem + 2), (0, hem + 3), (-flare * 0.5, hem + 2), (-flare, hem - 3)], [(-flare, hem - 3), (-waist - 8, top + 14), (-waist, top)])
+        path = runs(
+            [(-waist, top), (waist, top)],
+            [(waist, top), (waist + 8, top + 14), (flare, hem - 3)],
+            [(flare, hem - 3), (flare * 0.5, hem + 2), (0, hem + 3), (-flare * 0.5, hem + 2), (-flare, hem - 3)],
+            [(-flare, hem - 3), (-waist - 8, top + 14), (-waist, top)],
+        )
         pen.shape(path, fill=colour, line=line, shade=tone, shift=(-2.4, -2))
         for x in (-0.62, -0.22, 0.22, 0.62):
             pen.flick([(x * waist * 1.1, top + 18), (x * flare * 0.9, hem - 1)], line, 0.3, 1.0)
         if kind == "dress":
-            pen.within([path], ribbon([(-flare, hem - 8), (0, hem - 2.5), (flare, hem - 8)], 3.0), fill=mix(who.second_rgb, WHITE, 0.5))
+            pen.within(
+                [path],
+                ribbon([(-flare, hem - 8), (0, hem - 2.5), (flare, hem - 8)], 3.0),
+                fill=mix(who.second_rgb, WHITE, 0.5),
+            )
     elif kind == "kimono":
-        path = runs([(-20, 60), (20, 60)], [(20, 60), (24, 90), (22, hem)], [(22, hem), (0, hem + 3), (-22, hem)], [(-22, hem), (-24, 90), (-20, 60)])
+        path = runs(
+            [(-20, 60), (20, 60)],
+            [(20, 60), (24, 90), (22, hem)],
+            [(22, hem), (0, hem + 3), (-22, hem)],
+            [(-22, hem), (-24, 90), (-20, 60)],
+        )
         pen.shape(path, fill=colour, line=line, shade=tone, shift=(-2.4, -1))
         pen.flick([(3, 62), (0, 100), (-8, hem)], line, 0.8, 1.2, 0.9)
         for x, y in ((-12, 84), (12, 96), (-6, 116), (13, 124), (-15, 104)):
             pen.dot(x, y, 2.6, mix(who.second_rgb, WHITE, 0.3))
     elif kind == "shorts" and not sitting:
-        path = runs([(-waist - 2, 70), (waist + 2, 70)], [(waist + 2, 70), (24, 102)], [(24, 102), (2.5, 102)], [(2.5, 102), (0, 90)], [(0, 90), (-2.5, 102)], [(-2.5, 102), (-24, 102)], [(-24, 102), (-waist - 2, 70)])
+        path = runs(
+            [(-waist - 2, 70), (waist + 2, 70)],
+            [(waist + 2, 70), (24, 102)],
+            [(24, 102), (2.5, 102)],
+            [(2.5, 102), (0, 90)],
+            [(0, 90), (-2.5, 102)],
+            [(-2.5, 102), (-24, 102)],
+            [(-24, 102), (-waist - 2, 70)],
+        )
         if who.pose in ("running", "jumping"):
             return
         pen.shape(path, fill=colour, line=line, shade=tone)
@@ -1388,23 +1897,40 @@ def legs(pen: Pen, who: Character, right: Limb, left: Limb) -> None:
                 spine = smooth(path)
                 start = 0.34 if who.socks == "thighhighs" else 0.68
                 sock = ribbon(spine[round(start * (len(spine) - 1)) :: 2], 16.6 if start < 0.5 else 14.4, 13.6)
-                pen.shape(sock, fill=who.sock_rgb, line=inked(mix(who.sock_rgb, INK, 0.2)), width=0.8, shade=shaded(who.sock_rgb))
+                pen.shape(
+                    sock,
+                    fill=who.sock_rgb,
+                    line=inked(mix(who.sock_rgb, INK, 0.2)),
+                    width=0.8,
+                    shade=shaded(who.sock_rgb),
+                )
             if who.bottom == "shorts" and who.pose in ("running", "jumping", "sitting"):
                 colour = who.second_rgb
-                pen.shape(*limb(_part(path, 0.5), 23, 21, 19)[:2], fill=colour, line=inked(colour), shade=shaded(colour))
+                pen.shape(
+                    *limb(_part(path, 0.5), 23, 21, 19)[:2], fill=colour, line=inked(colour), shade=shaded(colour)
+                )
         x, y = path[2]
         if who.pose == "sitting":
             sole = turned(oval(x, y, 9.6, 12), side * 14, x, y)
             pen.shape(sole, fill=shoe, line=inked(shoe))
             pen.shape(turned(oval(x, y, 6.8, 9.2), side * 14, x, y), fill=mix(shoe, WHITE, 0.5))
             continue
-        foot = runs([(-8, -8), (7.5, -8)], [(7.5, -8), (11.5, 2), (15, 7), (14, 12)], [(14, 12), (-8.6, 12)], [(-8.6, 12), (-9, 2), (-8, -8)])
+        foot = runs(
+            [(-8, -8), (7.5, -8)],
+            [(7.5, -8), (11.5, 2), (15, 7), (14, 12)],
+            [(14, 12), (-8.6, 12)],
+            [(-8.6, 12), (-9, 2), (-8, -8)],
+        )
         foot = foot * (side, 1.0)
         lean = {"running": 24.0 * side, "jumping": 26.0 * side}.get(who.pose, 0.0)
         foot = moved(turned(foot, lean), x, y)
         pen.shape(foot, fill=shoe, line=inked(shoe), shade=shaded(shoe), shift=(-1.2, -1.6))
-        pen.within([foot], moved(turned(np.array([(-20.0, 9), (20, 9), (20, 14), (-20, 14)]), lean), x, y), fill=mix(shoe, WHITE, 0.75))
-        if who.bottom not in ("trousers", "overalls") and who.detail % 3 == 0:  # boots
+        pen.within(
+            [foot],
+            moved(turned(np.array([(-20.0, 9), (20, 9), (20, 14), (-20, 14)]), lean), x, y),
+            fill=mix(shoe, WHITE, 0.75),
+        )
+        if who.bottom not in ("trousers", "overalls") and who.detail % 3 == 0 and lean == 0.0:  # boots
             boot = runs([(-9, -24), (9, -24)], [(9, -24), (8.6, -4)], [(8.6, -4), (-8.6, -4)], [(-8.6, -4), (-9, -24)])
             pen.shape(moved(turned(boot, lean), x, y), fill=shoe, line=inked(shoe), shade=shaded(shoe))
             pen.shape(moved(turned(boot * (0.86, 0.7), lean), x, y), fill=shoe)
@@ -1416,22 +1942,25 @@ def held(pen: Pen, who: Character) -> None:
     colour = who.accessory_rgb
     line = inked(colour)
     if who.prop == "balloon":
-        pen.stroke([(x, y), (x + 8, y - 20), (x + 8, y - 42)], INK, 0.7)
-        balloon = moved(even((0, -26), (16, -16), (17, 4), (7, 22), (0, 25)), x + 8, y - 64)
-        pen.shape(balloon, fill=colour, line=line, shade=shaded(colour), shift=(-4, -3))
-        pen.shape(turned(oval(x + 1, y - 76, 3, 6), 24, x + 1, y - 76), fill=lit(colour))
+        pen.stroke([(x, y), (x + 12, y - 20), (x + 22, y - 44)], INK, 0.8)
+        pen.shape(np.array([(x + 22.0, y - 48), (x + 26, y - 41), (x + 18, y - 41)]), fill=colour, line=line, width=0.8)
+        balloon = moved(even((0, -28), (18, -17), (19, 4), (8, 22), (0, 25)), x + 22, y - 70)
+        pen.shape(balloon, fill=colour, line=line, shade=shaded(colour), shift=(-5, -3))
+        pen.shape(turned(oval(x + 14, y - 82, 3.4, 7), 24, x + 14, y - 82), fill=lit(colour))
     elif who.prop == "flower":
-        pen.stroke([(x, y + 10), (x + 1, y - 6), (x + 2, y - 22)], (86, 150, 84), 1.6)
+        pen.stroke([(x, y + 12), (x + 3, y - 8), (x + 8, y - 24)], (86, 150, 84), 2.0)
         for turn in range(6):
-            pen.shape(turned(oval(x + 2, y - 32, 5.6, 8, count=16), turn * 60, x + 2, y - 23), fill=colour, line=line, width=0.7)
-        pen.shape(oval(x + 2, y - 23, 5.4), fill=GOLD, line=inked(GOLD), width=0.6)
+            petal = turned(oval(x + 9, y - 41, 7, 10, count=16), turn * 60, x + 9, y - 28)
+            pen.shape(petal, fill=colour, line=line, width=0.8, shade=shaded(colour))
+        pen.shape(oval(x + 9, y - 28, 7), fill=GOLD, line=inked(GOLD), width=0.7)
     elif who.prop == "wand":
-        pen.stroke([(x - 2, y + 14), (x + 2, y - 8), (x + 5, y - 28)], inked(GOLD), 3.0)
-        pen.shape(star(x + 5, y - 34, 15), fill=GOLD, line=inked(GOLD), shade=(224, 150, 50))
+        pen.stroke([(x - 4, y + 16), (x + 3, y - 8), (x + 9, y - 26)], inked(GOLD), 2.6)
+        pen.shape(star(x + 11, y - 36, 19), fill=GOLD, line=inked(GOLD), shade=(224, 150, 50))
     elif who.prop == "lollipop":
-        pen.stroke([(x, y + 12), (x + 1, y - 6), (x + 2, y - 20)], (225, 216, 206), 2.0)
-        pen.shape(oval(x + 2, y - 30, 14), fill=colour, line=line, shade=shaded(colour))
-        pen.stroke(arc(x + 2, y - 30, 8, 8, -60, 200), mix(colour, WHITE, 0.7), 1.6)
+        pen.stroke([(x - 2, y + 14), (x + 3, y - 6), (x + 7, y - 20)], (200, 186, 176), 2.0)
+        pen.shape(oval(x + 10, y - 33, 17), fill=colour, line=line, shade=shaded(colour))
+        pen.stroke(arc(x + 10, y - 33, 10, 10, -60, 200), mix(colour, WHITE, 0.7), 2.0)
+        pen.stroke(arc(x + 10, y - 33, 4, 4, 120, 380), mix(colour, WHITE, 0.7), 1.8)
     pen.shape(oval(x, y, 6.6), fill=who.skin_rgb, line=inked(mix(who.skin_rgb, (170, 60, 40), 0.3)))
 
 
@@ -1447,11 +1976,11 @@ def _head_before(pen: Pen, who: Character) -> None:
     face = head(pen, who)
     fringe_shadow(pen, who, face)
     cheeks(pen, who)
-    beard(pen, who, face)
+    beard(pen, who)
     nose(pen, who)
     mouth(pen, who)
     eyes(pen, who)
-    hair_front(pen, who, face)
+    hair_front(pen, who)
     brows(pen, who)
     glasses(pen, who)
     hat(pen, who)
@@ -1472,11 +2001,13 @@ def paint(who: Character, size: int, *, backdrop: Callable[[Pen, Character], Non
         pen.shape(oval(x, chin[1] + feet * body, 17 if who.pose != "jumping" else 12, 2.4, count=32), fill=ground)
     with pen.frame(x, y, scale, who.tilt):
         _head_behind(pen, who)
-    with pen.frame(chin[0] * 0.7 + x * 0.3, chin[1], body):
+    neck = chin[0] * 0.7 + x * 0.3, chin[1]  # the body follows a tilted head only so far
+    with pen.frame(*neck, body):
         bust(pen, who, whole=whole)
-        if whole and who.pose == "holding":
-            held(pen, who)
     with pen.frame(x, y, scale, who.tilt):
         _head_before(pen, who)
+    if whole and who.pose == "holding":
+        with pen.frame(*neck, body):
+            held(pen, who)
     picture = pen.finish()
     return ImageOps.mirror(picture) if who.mirrored else picture

@@ -21,13 +21,15 @@ from typing import Any, Literal
 import numpy as np
 
 from boceto.data import framing, screening, sources
-from boceto.data.framing import Frame
+from boceto.data.framing import Fit, Frame
 from boceto.data.prepared import FORMAT, MANIFEST, Prepared, sha256
 from boceto.data.screening import Pixels, Rejected
 from boceto.errors import UsageError, os_errors
 from boceto.version import __version__
 
 SHARD_BYTES = 256 * 2**20
+Bars = Literal["drop", "crop", "keep"]
+Duplicates = Literal["drop", "keep"]
 STAGES = ("tags", "unreadable", "too small", "bars", "duplicate")
 
 
@@ -37,8 +39,8 @@ class Options:
 
     frame: Frame = Frame()
     tags: str | None = None
-    bars: Literal["drop", "crop", "keep"] = "crop"
-    duplicates: Literal["drop", "keep"] = "drop"
+    bars: Bars = "crop"
+    duplicates: Duplicates = "drop"
     min_side: int | None = None  # None: half the frame's shorter side
 
     @property
@@ -65,10 +67,42 @@ class _Verdict:
     reason: str = ""
 
 
+def prepare(
+    source: Path | str,
+    out: Path | str,
+    *,
+    size: int | str = 64,
+    fit: Fit = "crop",
+    grey: bool = False,
+    tags: str | None = None,
+    bars: Bars = "crop",
+    duplicates: Duplicates = "drop",
+    paper: str = "white",
+    min_side: int | None = None,
+    enlarge: bool = False,
+    workers: int | None = None,
+    force: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> Prepared:
+    """Prepare the drawings of the folder ``source`` into the new folder ``out``; the options in everyday terms.
+
+    ``size`` is a side or ``"WIDTHxHEIGHT"`` in pixels; ``paper`` lies under transparency; the rest is as in ``Frame``,
+    ``Options`` and ``write``.
+    """
+    height, width = framing.parse_size(str(size))
+    how = Frame(height=height, width=width, fit=fit, grey=grey, paper=framing.parse_colour(paper), enlarge=enlarge)
+    if min_side is not None and min_side < 1:
+        raise UsageError(f"the smallest side cannot be {min_side}; give 1 or more pixels")
+    if workers is not None and workers < 1:
+        raise UsageError(f"{workers} workers cannot work; give 1 or more")
+    options = Options(frame=how, tags=tags, bars=bars, duplicates=duplicates, min_side=min_side)
+    return write(Path(source), Path(out), options, workers=workers, force=force, progress=progress)
+
+
 def write(
     source: Path,
     out: Path,
-    options: Options = Options(),  # noqa: B008  frozen
+    options: Options = Options(),
     *,
     workers: int | None = None,
     force: bool = False,

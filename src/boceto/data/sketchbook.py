@@ -15,12 +15,12 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 import numpy as np
 from PIL import Image
 
-from boceto.data.drawing import COVERING, RGB, Pen, luma, mix, paint
+from boceto.data.drawing import COVERING, RGB, luma, mix, paint
 
 __all__ = ["Character", "Written", "draw", "invent", "write"]
 
@@ -129,8 +129,8 @@ HAIR_STYLES: dict[str, tuple[float, float, str]] = {
     "pixie": (5, 4, "short_hair pixie_cut"),
     "undercut": (1.5, 8, "short_hair undercut swept_hair"),
     "quiff": (0.5, 7, "short_hair undercut pompadour"),
-    "afro": (4, 5, "afro big_hair curly_hair"),
-    "curly": (3, 6, "short_hair curly_hair"),
+    "afro": (4, 4, "afro big_hair curly_hair"),
+    "curly": (3, 5, "short_hair curly_hair"),
     "long_curly": (6, 1, "long_hair curly_hair big_hair"),
     "locs": (2, 4, "medium_hair dreadlocks"),
     "ponytail": (8, 1, "long_hair ponytail high_ponytail"),
@@ -245,6 +245,7 @@ PATTERNS: dict[str, str] = {
     "sunburst": "sunburst_background sunburst",
     "disc": "simple_background circle",
     "confetti": "confetti",
+    "transparent": "transparent_background",
 }
 
 
@@ -275,7 +276,7 @@ class Character:
     lashes: bool
     blush: float  # 0 none … 1 strong
     freckles: bool
-    facial_hair: str  # none | beard | goatee | mustache
+    facial_hair: str  # none | beard | mustache
     glasses: str  # none | round | square | semi
     frame_rgb: RGB
     earrings: str  # none | stud | hoop
@@ -357,7 +358,7 @@ class Character:
             if self.socks != "none" and self.bottom not in ("trousers", "overalls", "coat", "kimono"):
                 tags.add(self.socks)
         tags |= set(PATTERNS[self.background].split())
-        if self.background != "white":
+        if self.background not in ("white", "transparent"):
             tags.add(self.background_colour)
         tags.discard("")
         return tuple(sorted(tags))
@@ -405,29 +406,37 @@ def _contrasting(dice: _Dice, options: Sequence[RGB], others: Sequence[RGB], lea
     return dice.pick(good or list(options))
 
 
+def _weights(table: dict[str, tuple[float, float, str]], girl: bool) -> dict[str, float]:
+    return {name: row[0] if girl else row[1] for name, row in table.items()}
+
+
 def _head_gear(dice: _Dice, girl: bool, hair_style: str) -> str:
-    weights = {name: row[0 if girl else 1] for name, row in HATS.items()}
+    weights = _weights(HATS, girl)
     if hair_style in TALL_HAIR:
         for name in (*COVERING, "crown"):
             weights[name] = 0.0
     if hair_style in ("undercut", "quiff", "afro", "curly", "long_curly", "bun", "short_spiky", "messy_short"):
-        for name in ("cat_ears", "rabbit_ears", "hairband", "flower_crown", "hairclip", "headphones", "crown", "hair_bow"):
+        for name in ("cat_ears", "rabbit_ears", "hairband", "flower_crown", "hairclip", "headphones"):
             weights[name] = 0.0
+        weights["crown"] = weights["hair_bow"] = 0.0
     if hair_style in ("double_bun", "twintails", "drills"):
         for name in ("hair_bow", "hair_flower", "headphones", "cat_ears", "rabbit_ears", "straw_hat", "witch_hat"):
             weights[name] = 0.0
+    if hair_style == "ponytail":
+        weights["cat_ears"] = weights["rabbit_ears"] = 0.0
     if hair_style in ("long_curly", "bun"):
         weights["hair_flower"] = 5.0
         weights["hair_bow"] = 4.0 if hair_style == "long_curly" else 0.0
     return dice.weighed(weights)
 
 
-def _locks_for(dice: _Dice, style: str, fringe: str) -> str:
+def _locks_for(dice: _Dice, style: str) -> str:
     if style == "hime_cut":
         return "blunt"
     if style in ("long_wavy", "wavy_lob"):
         return dice.weighed({"wavy": 6, "short": 1, "none": 1})
-    if style in ("long_straight", "ponytail", "low_ponytail", "twintails", "low_twintails", "double_bun", "bun", "drills"):
+    bound = ("ponytail", "low_ponytail", "twintails", "low_twintails", "double_bun", "bun", "drills")
+    if style == "long_straight" or style in bound:
         return dice.weighed({"long": 4, "short": 3, "wavy": 1.5, "none": 2})
     if style in ("braid", "twin_braids", "pixie", "messy_short"):
         return dice.weighed({"short": 2, "none": 2})
@@ -451,11 +460,10 @@ def invent(seed: int, index: int) -> Character:
     dice = _Dice(np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, index]))))
     figure = dice.weighed({"girl": 55, "boy": 39, "other": 6})
     girl, boy = figure == "girl" or (figure == "other" and dice.chance(0.5)), figure == "boy"
-    column = 0 if girl else 1
     framing = "portrait" if dice.chance(0.75) else "full_body"
     whole = framing == "full_body"
 
-    hair_style = dice.weighed({name: row[column] for name, row in HAIR_STYLES.items()})
+    hair_style = dice.weighed(_weights(HAIR_STYLES, girl))
     if hair_style in ("afro", "curly", "long_curly"):
         fringe = dice.weighed({"curly": 5, "none": 2})
     elif hair_style == "hime_cut":
@@ -463,10 +471,10 @@ def invent(seed: int, index: int) -> Character:
     elif hair_style in ("locs", "bun"):
         fringe = dice.weighed({"none": 3, "parted": 2, "curtain": 2, "side_swept": 1})
     else:
-        fringe = dice.weighed({name: row[column] for name, row in FRINGES.items()})
-    side_locks = _locks_for(dice, hair_style, fringe)
+        fringe = dice.weighed(_weights(FRINGES, girl))
+    side_locks = _locks_for(dice, hair_style)
 
-    skin_weight, skin_rgb, skin_tag = SKIN[int(dice.weighed({str(i): row[0] for i, row in enumerate(SKIN)}))]
+    _, skin_rgb, skin_tag = SKIN[int(dice.weighed({str(i): row[0] for i, row in enumerate(SKIN)}))]
     natural = {"black_hair": 5.0, "brown_hair": 3.0} if luma(skin_rgb) < 175 else {}
     tones = {name: row[0] * (natural.get(name, 0.6) if natural else 1.0) for name, row in HAIR.items()}
     hair_colour = dice.weighed(tones)
@@ -490,11 +498,11 @@ def invent(seed: int, index: int) -> Character:
     )
     facial_hair = "none"
     if boy and dice.chance(0.13):
-        facial_hair = dice.weighed({"beard": 5, "goatee": 2, "mustache": 2.5})
+        facial_hair = dice.weighed({"beard": 3, "mustache": 2})
         mouth = "smile" if mouth in ("cat", "lips", "tongue") else mouth
 
     hat = _head_gear(dice, girl, hair_style)
-    clothes = dice.weighed({name: row[column] for name, row in CLOTHES.items()})
+    clothes = dice.weighed(_weights(CLOTHES, girl))
     main_rgb, second_rgb, accent_rgb = dice.pick(SCHEMES)
     bottom = _outfit(dice, girl, boy, clothes)
     if clothes == "serafuku":  # mostly the classic pale blouse with a dark collar
@@ -584,7 +592,23 @@ def invent(seed: int, index: int) -> Character:
     )
 
 
-def _figure(dice: _Dice, framing: str, girl: bool, hat: str, hair_style: str, pose: str) -> dict[str, object]:
+class _Figure(TypedDict):
+    place: tuple[float, float]
+    scale: float
+    body_scale: float
+    tilt: float
+    face_width: float
+    chin: float
+    jaw: float
+    eye_spacing: float
+    eye_size: float
+    eye_width: float
+    eye_height: float
+    eye_slant: float
+    brow_width: float
+
+
+def _figure(dice: _Dice, framing: str, girl: bool, hat: str, hair_style: str, pose: str) -> _Figure:
     """Proportions of the face, and where head and body go so that all of it stays in the picture."""
     chin, jaw = dice.about(25.6, 1.2), dice.between(0.0, 0.55) if girl else dice.between(0.3, 1.0)
     reach = max(REACH.get(hat, 46.0), REACH.get(hair_style, 46.0) if hat not in COVERING else 46.0)
@@ -594,7 +618,7 @@ def _figure(dice: _Dice, framing: str, girl: bool, hat: str, hair_style: str, po
         body, x = scale, dice.about(50.0, 1.8)
     else:
         feet = 116.0 if pose == "sitting" else 158.0
-        proportion = dice.between(0.58, 0.74)
+        proportion = dice.between(0.46, 0.62)
         scale = 90.0 / (chin + reach + feet * proportion)
         body, x = scale * proportion, dice.about(50.0, 2.5)
         y = 94.0 - feet * body - chin * scale - (3.0 if pose == "jumping" else 0.0)
@@ -603,14 +627,14 @@ def _figure(dice: _Dice, framing: str, girl: bool, hat: str, hair_style: str, po
         "scale": round(scale, 4),
         "body_scale": round(body, 4),
         "tilt": dice.about(0.0, 6.0),
-        "face_width": dice.about(26.0, 1.2),
+        "face_width": dice.about(26.0, 1.6),
         "chin": chin,
         "jaw": jaw,
         "eye_spacing": dice.about(12.9, 0.9),
-        "eye_size": dice.about(1.06 if girl else 1.0, 0.09),
-        "eye_width": dice.about(1.0, 0.09),
-        "eye_height": dice.about(1.02 if girl else 0.9, 0.1),
-        "eye_slant": dice.about(0.0, 1.0),
+        "eye_size": dice.about(1.07 if girl else 1.0, 0.1),
+        "eye_width": dice.about(1.0, 0.12),
+        "eye_height": dice.about(1.0 if girl else 0.9, 0.16),
+        "eye_slant": dice.about(0.0, 1.4),
         "brow_width": dice.about(0.95 if girl else 1.3, 0.3),
     }
 
@@ -618,3 +642,194 @@ def _figure(dice: _Dice, framing: str, girl: bool, hat: str, hair_style: str, po
 def draw(character: Character, size: int = 128) -> Image.Image:
     """The picture of a character, RGB, `size` pixels wide and high."""
     return paint(character, size)
+
+
+# --- writing --------------------------------------------------------------------------------------------------------
+
+FAULTS = (
+    "empty",  # no bytes at all
+    "truncated",  # a JPEG that ends after 40 percent
+    "not_an_image",  # text with the name of a picture
+    "letterbox_horizontal",  # black bars above and below
+    "letterbox_vertical",  # black bars left and right
+    "letterbox_frame",  # black all round
+    "duplicate",  # the bytes of another picture
+    "near_duplicate",  # another picture, a little smaller and encoded anew
+    "rgba",  # transparent background
+    "greyscale",
+    "cmyk",
+    "tiny",  # a thumbnail of 16 pixels at most
+    "orphan",  # metadata without a file
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What `write` has made."""
+
+    folder: Path
+    pictures: int  # healthy ones
+    faults: dict[str, int]  # kind of planted fault → count
+
+
+@dataclass(frozen=True)
+class _Page:
+    """One entry to be made: its number, which character it shows, and what is wrong with it ("" for nothing)."""
+
+    number: int
+    index: int
+    fault: str
+
+
+def _plan(count: int, seed: int, faults: bool) -> list[_Page]:
+    """All entries in the order of their numbers: the healthy pictures, then the planted faults."""
+    pages = [_Page(number, number, "") for number in range(count)]
+    if not faults or count == 0:
+        return pages
+    each = max(2 if count >= 200 else 1, round(0.025 * count / len(FAULTS)))
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, count, len(FAULTS)])))
+    kinds = [kind for kind in FAULTS for _ in range(each)]
+    for number, place in enumerate(np.argsort(rng.random(len(kinds)), kind="stable").tolist(), start=count):
+        kind = kinds[place]
+        index = int(rng.random() * count) if "duplicate" in kind else number
+        pages.append(_Page(number, index, kind))
+    return pages
+
+
+def _is_png(index: int) -> bool:
+    return index % 10 == 7
+
+
+def _encoded(picture: Image.Image, *, png: bool = False, quality: int = 93) -> bytes:
+    stream = io.BytesIO()
+    if png:
+        picture.save(stream, "PNG")
+    else:
+        picture.save(stream, "JPEG", quality=quality, subsampling=0)
+    return stream.getvalue()
+
+
+def _cut_out(character: Character, size: int) -> Image.Image:
+    """The character on a transparent background, RGBA."""
+
+    def on(colour: RGB) -> Image.Image:
+        return paint(character, size, backdrop=lambda pen, _: pen.canvas.paste(colour, (0, 0, *pen.canvas.size)))
+
+    # What differs between a picture on black and one on white is how much of the ground shows through.
+    black, white = (np.asarray(on(c), dtype=np.float64) for c in ((0, 0, 0), (255, 255, 255)))
+    alpha = 255.0 - (white - black).mean(axis=2, keepdims=True)
+    colour = np.where(alpha > 0, black * 255.0 / np.maximum(alpha, 1.0), 255.0)
+    return Image.fromarray(np.rint(np.concatenate([colour, alpha], axis=2)).clip(0, 255).astype(np.uint8), "RGBA")
+
+
+def _barred(picture: Image.Image, kind: str, share: float) -> Image.Image:
+    """The picture with black bars that are each `share` of its side wide."""
+    size = picture.width
+    bar = max(4, round(size * share))
+    across, down = (0 if kind == "letterbox_horizontal" else bar), (0 if kind == "letterbox_vertical" else bar)
+    canvas = Image.new("RGB", (size + 2 * across, size + 2 * down))
+    canvas.paste(picture, (across, down))
+    return canvas
+
+
+def _make(page: _Page, seed: int, size: int) -> tuple[bytes | None, dict[str, object]]:
+    """The bytes of a file (None where there shall be none) and its entry in the metadata."""
+    who = invent(seed, page.index)
+    fault = page.fault
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, page.number, 1])))
+    chance, score = float(rng.random()), int(float(rng.random()) ** 3 * 60)
+    png = fault == "rgba" or (fault in ("", "duplicate") and _is_png(page.index))
+    data: bytes | None
+    if fault == "rgba":
+        who = replace(who, background="transparent", background_rgb=(255, 255, 255), pattern_rgb=(255, 255, 255))
+    picture = _cut_out(who, size) if fault == "rgba" else draw(who, size)
+    if fault.startswith("letterbox"):
+        picture = _barred(picture, fault, 0.12 + 0.14 * chance)
+    elif fault == "near_duplicate":
+        smaller = max(17, round(size * (0.9 + 0.06 * chance)))
+        picture = picture.resize((smaller, smaller), Image.Resampling.BICUBIC)
+    elif fault == "greyscale":
+        picture = picture.convert("L")
+    elif fault == "cmyk":
+        picture = picture.convert("CMYK")
+    elif fault == "tiny":
+        side = 8 + int(9 * chance)
+        picture = picture.resize((side, side), Image.Resampling.BOX)
+    data = _encoded(picture, png=png, quality=78 if fault == "near_duplicate" else 93)
+    if fault == "empty":
+        data = b""
+    elif fault == "truncated":
+        data = data[: len(data) * 2 // 5]
+    elif fault == "not_an_image":
+        data = b"<html><head><title>404 Not Found</title></head><body>The picture has moved.</body></html>\n"
+    elif fault == "orphan":
+        data = None
+    tags = [*who.tags, *(("greyscale", "monochrome") if fault == "greyscale" else ())]
+    entry: dict[str, object] = {
+        "id": str(page.number),
+        "file_name": f"images/{page.number:06d}.{'png' if png else 'jpg'}",
+        "rating": "s",
+        "score": str(score),
+        "image_width": str(picture.width),
+        "image_height": str(picture.height),
+        "tags": [{"name": tag} for tag in sorted(tags)],
+    }
+    return data, entry
+
+
+def _write_pages(folder: Path, pages: Sequence[_Page], seed: int, size: int) -> list[str]:
+    """Write the files of some pages; gives their lines of metadata."""
+    lines = []
+    for page in pages:
+        data, entry = _make(page, seed, size)
+        if data is not None:
+            (folder / str(entry["file_name"])).write_bytes(data)
+        lines.append(json.dumps(entry, ensure_ascii=False))
+    return lines
+
+
+def _chunks(pages: Sequence[_Page], length: int) -> Iterator[Sequence[_Page]]:
+    for start in range(0, len(pages), length):
+        yield pages[start : start + length]
+
+
+def write(
+    folder: Path,
+    count: int = 4000,
+    *,
+    seed: int = 0,
+    size: int = 128,
+    faults: bool = True,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Written:
+    """Draw `count` pictures into `folder`, with their metadata and, if wanted, with faults on top of the count.
+
+    The same seed, count and size give the same bytes whatever the number of workers (None: one for each core, 1: no
+    further process). `progress` is called with how many entries are done and how many there are.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} is not an empty folder; the sketchbook never draws over what is there.")
+    (folder / "images").mkdir(parents=True)
+    pages = _plan(count, seed, faults)
+    chunks = list(_chunks(pages, 32))
+    lines: list[str] = []
+
+    def collect(parts: Iterator[list[str]]) -> None:
+        for part in parts:
+            lines.extend(part)
+            if progress is not None:
+                progress(len(lines), len(pages))
+
+    workers = min(workers or os.cpu_count() or 1, max(1, len(chunks)))
+    if workers == 1:
+        collect(_write_pages(folder, chunk, seed, size) for chunk in chunks)
+    else:
+        # Spawned rather than forked: the caller may hold threads, and all platforms then behave alike.
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            jobs = [pool.submit(_write_pages, folder, chunk, seed, size) for chunk in chunks]
+            collect(job.result() for job in jobs)
+    (folder / "metadata.jsonl").write_text("".join(line + "\n" for line in lines), encoding="utf-8", newline="\n")
+    planted = [page.fault for page in pages if page.fault]
+    return Written(folder=folder, pictures=count, faults={k: planted.count(k) for k in FAULTS if k in planted})

@@ -1,0 +1,338 @@
+"""The front door: parse, call, print. No logic of its own, and nothing heavy imported before a command needs it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from boceto.errors import BocetoError
+from boceto.version import __version__
+
+app = App(
+    name="boceto",
+    help="Train a generator on your own drawings, see how good it is, and draw with it.",
+    help_epilogue="Begin with `boceto demo`, or with `boceto prepare FOLDER -o DATA`.",
+    version=__version__,
+    help_format="markdown",
+)
+
+Changes = Annotated[list[str] | None, Parameter(name="--set", negative=(), help="key=value of the recipe; repeatable")]
+Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], Parameter(help="where to compute")]
+AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="print the answer as JSON")]
+Force = Annotated[bool, Parameter(negative=(), help="replace an earlier prepared dataset of that name")]
+Flag = Parameter(negative=())
+
+
+@app.command
+def demo(
+    *,
+    out: Path = Path("demo"),
+    pictures: int = 4000,
+    minutes: float = 4.0,
+    device: Device = "auto",
+) -> None:
+    """The whole way on drawings that boceto makes itself: draw, prepare, train, report.
+
+    Example: `boceto demo --out demo`
+
+    Parameters
+    ----------
+    out
+        Folder for everything; run again, it goes on where it stopped.
+    pictures
+        How many characters to draw.
+    minutes
+        How long to train.
+    """
+    from boceto.demo import run_demo
+
+    run_demo(out, pictures=pictures, minutes=minutes, device_name=device)
+
+
+@app.command
+def prepare(
+    source: Path,
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    size: str = "64",
+    fit: Literal["letterbox", "squish", "crop", "fill"] = "crop",
+    grey: Annotated[bool, Flag] = False,
+    tags: str | None = None,
+    bars: Literal["drop", "crop", "keep"] = "crop",
+    duplicates: Literal["drop", "keep"] = "drop",
+    paper: str = "white",
+    min_side: int | None = None,
+    enlarge: Annotated[bool, Flag] = False,
+    workers: int | None = None,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Turn a folder of drawings into a dataset to train on.
+
+    Example: `boceto prepare drawings -o data --size 64 --tags "1girl & !hat"`
+
+    Parameters
+    ----------
+    source
+        Folder with pictures, in any sub-folders, with or without metadata.jsonl.
+    out
+        The dataset's folder, which must not exist yet.
+    size
+        Side in pixels, or WIDTHxHEIGHT.
+    fit
+        letterbox and fill keep all of a drawing, crop takes its centre, squish distorts it.
+    grey
+        Grey instead of colour.
+    tags
+        Only pictures whose tags match: & and, | or, ! not, ( ).
+    bars
+        What to do with flat bars along two or four sides.
+    duplicates
+        What to do with a drawing that is there twice.
+    paper
+        Colour under transparent pictures.
+    min_side
+        Leave out pictures with a shorter side; half the size if not given.
+    enlarge
+        Enlarge small pictures instead of framing them.
+    workers
+        Processes; all cores if not given.
+    """
+    from boceto.data.preparing import Progress
+    from boceto.data.preparing import prepare as run
+    from boceto.terminal import Bar, say
+
+    with Bar("Preparing") as bar:
+
+        def show(p: Progress) -> None:
+            bar.show(p.done, p.total, f"kept {p.kept:,}")
+
+        data = run(
+            source,
+            out,
+            size=size,
+            fit=fit,
+            grey=grey,
+            tags=tags,
+            bars=bars,
+            duplicates=duplicates,
+            paper=paper,
+            min_side=min_side,
+            enlarge=enlarge,
+            workers=workers,
+            force=force,
+            progress=None if as_json else show,
+        )
+    if as_json:
+        _print_json(data.manifest)
+    else:
+        say(f"{out}: {data.summary()}")
+        say(f"next: boceto train dcgan-64 --data {out} --out run")
+
+
+@app.command
+def recipes(name: str | None = None, /, *, as_json: AsJson = False) -> None:
+    """List the recipes, or show one.
+
+    Example: `boceto recipes dcgan-64`
+    """
+    from boceto import recipe
+    from boceto.terminal import say
+
+    if name is not None:
+        shown = recipe.load(name)
+        _print_json(shown.model_dump(mode="json")) if as_json else say(recipe.text(name).rstrip())
+    elif as_json:
+        _print_json(recipe.names())
+    else:
+        for known in recipe.names():
+            say(f"{known:16} {recipe.headline(known)}")
+
+
+@app.command
+def train(
+    recipe: str,
+    /,
+    *,
+    data: Path,
+    out: Path,
+    changes: Changes = None,
+    minutes: float | None = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Train a recipe on a prepared dataset. On the same run folder it goes on where it stopped.
+
+    Example: `boceto train dcgan-64 --data data --out run --set train.kimg=200`
+
+    Parameters
+    ----------
+    recipe
+        A name (see boceto recipes) or a .toml file.
+    data
+        A prepared dataset.
+    out
+        The run folder.
+    minutes
+        Stop after so many minutes of training; short for --set train.minutes=M.
+    """
+    from boceto import starting
+
+    changes = [*(changes or []), *([f"train.minutes={minutes}"] if minutes is not None else [])]
+    _train(as_json, lambda **how: starting.train(recipe, data, out, changes=changes, device_name=device, **how))
+
+
+@app.command
+def resume(
+    run: Path,
+    /,
+    *,
+    changes: Changes = None,
+    data: Path | None = None,
+    minutes: float | None = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Go on with a run, further if asked.
+
+    Example: `boceto resume run --set train.kimg=500`
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    data
+        The dataset, if it has moved since.
+    minutes
+        Total minutes of training; short for --set train.minutes=M.
+    """
+    from boceto import starting
+
+    changes = [*(changes or []), *([f"train.minutes={minutes}"] if minutes is not None else [])]
+    _train(as_json, lambda **how: starting.resume(run, changes=changes, data=data, device_name=device, **how))
+
+
+@app.command
+def sample(
+    run: Path,
+    /,
+    *,
+    n: Annotated[int, Parameter(name=["-n", "--number"])] = 25,
+    seed: int = 0,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("sheet.png"),
+    snapshot: str = "last",
+    psi: float = 1.0,
+    columns: int | None = None,
+    scale: int = 1,
+    separate: Path | None = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Draw new pictures on a sheet.
+
+    Example: `boceto sample run -n 25 --seed 0 -o sheet.png`
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    n
+        How many pictures.
+    seed
+        The same seed draws the same pictures.
+    out
+        The sheet, a .png or .jpg.
+    snapshot
+        last, or the name of a snapshot.
+    psi
+        Below 1: more alike, often cleaner.
+    columns
+        Pictures in a row; as square as possible if not given.
+    scale
+        Enlarge the sheet so many times.
+    separate
+        Also write every picture alone into this folder.
+    """
+    from boceto import sampling
+    from boceto.terminal import say
+
+    model = sampling.load(run, snapshot, device)
+    written = sampling.write_sheet(model.sample(n, seed, psi), out, columns=columns, scale=scale, separate=separate)
+    if as_json:
+        _print_json({"sheet": str(out), "pictures": [str(p) for p in written], "snapshot": model.path.stem, "seed": seed})
+    else:
+        say(f"{out}: {n} pictures of seed {seed} from snapshot {model.path.stem}")
+
+
+@app.command
+def report(run: Path, /, *, data: Path | None = None, as_json: AsJson = False) -> None:
+    """Write a run's page and figures: RUN/report.html.
+
+    Example: `boceto report run`
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    data
+        The dataset, if it has moved since.
+    """
+    from boceto.report.page import report as write
+    from boceto.terminal import say
+
+    page = write(run, data=data)
+    _print_json({"report": str(page)}) if as_json else say(f"{page}: open it in a browser")
+
+
+def _train(as_json: bool, start: Any) -> None:
+    """Run a training under a bar, and say how it ended."""
+    from boceto import starting
+    from boceto.terminal import say, training_bar
+
+    if as_json:
+        run = start()
+    else:
+        with training_bar() as show:
+            run = start(show=show, announce=say)
+    seen, finished = starting.seen(run), starting.is_finished(run)
+    if as_json:
+        _print_json({"run": str(run.folder), "nimg": seen, "finished": finished})
+        return
+    if finished:
+        say(f"{run.folder}: finished at {seen:,} images; further with: boceto resume {run.folder} --set train.kimg=…")
+        say(f"next: boceto sample {run.folder} -o sheet.png, boceto report {run.folder}")
+    else:
+        say(f"{run.folder}: stopped at {seen:,} images, all saved; go on with: boceto resume {run.folder}")
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code: 0 fine, 1 a fault, 2 wrong use."""
+    try:
+        app(arguments, exit_on_error=False, print_error=False, result_action="return_none")
+    except CycloptsError as error:
+        return _complain(str(error).strip() + " (boceto --help shows how)", 2)
+    except BocetoError as error:
+        return _complain(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _complain("interrupted; what was saved before stands", 1)
+    return 0
+
+
+def entry() -> None:
+    """The ``boceto`` command."""
+    sys.exit(main())
+
+
+def _complain(sentence: str, code: int) -> int:
+    print(f"boceto: {' '.join(sentence.split())}", file=sys.stderr)
+    return code

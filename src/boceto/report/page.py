@@ -1,0 +1,100 @@
+"""The report: one HTML page that stands alone, and its figures as files beside it."""
+
+from __future__ import annotations
+
+import base64
+from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from PIL import Image
+
+from boceto import sampling
+from boceto.data.prepared import Prepared
+from boceto.errors import BocetoError
+from boceto.report import figures
+from boceto.runs import write_image, write_text
+from boceto.version import __version__
+
+SHOWN = 25  # pictures on the sheet
+BESIDE = 8  # generated and real beside each other
+
+
+def report(run: Path | str, *, data: Path | str | None = None) -> Path:
+    """Write ``RUN/report.html`` and ``RUN/figures/`` and return the page's path.
+
+    ``data``: the dataset, if it is no longer where the run found it; without it the page says that real pictures are
+    missing. Raises UsageError if ``run`` is no run folder or has no snapshot, Fault if something cannot be written.
+    """
+    model = sampling.load(run)
+    opened = model.run
+    log = [entry for entry in opened.read_log() if "step" in entry]
+    folder = opened.folder / "figures"
+    pictures: dict[str, Image.Image] = {"sheet": sampling.sheet(model.sample(SHOWN), scale=2)}
+    note = ""
+    try:
+        real = _real_pictures(Prepared(data if data is not None else opened.about["data"]["folder"]))
+        pictures["generated-and-real"] = figures.generated_and_real(model.sample(BESIDE, seed=1), real)
+    except BocetoError as error:
+        if data is not None:
+            raise
+        note = f"No real pictures are shown beside them: {error}."
+    samples = opened.samples()
+    if samples:
+        pictures["evolution"] = figures.evolution(samples, opened.recipe.watch.samples)
+    charts = {"losses": figures.svg(figures.losses(log)), "scores": figures.svg(figures.scores(log))}
+    for name, picture in pictures.items():
+        write_image(folder / f"{name}.png", picture)
+    for name, chart in charts.items():
+        write_text(folder / f"{name}.svg", chart)
+    environment = Environment(
+        loader=PackageLoader("boceto", "report"), autoescape=select_autoescape(["html", "j2"]), undefined=StrictUndefined
+    )
+    page = opened.folder / "report.html"
+    html = environment.get_template("page.html.j2").render(
+        name=opened.folder.resolve().name,
+        facts=_facts(model, log),
+        pictures={name: _embedded(picture) for name, picture in pictures.items()},
+        charts=charts,
+        note=note,
+        recipe=opened.recipe.to_toml(),
+        version=__version__,
+    )
+    write_text(page, html)
+    return page
+
+
+def _real_pictures(data: Prepared) -> sampling.Images:
+    chosen = np.random.Generator(np.random.PCG64(0)).choice(len(data), BESIDE, replace=len(data) < BESIDE)
+    return data.gather(chosen)
+
+
+def _facts(model: sampling.Model, log: list[dict[str, Any]]) -> dict[str, str]:
+    """What a reader asks first, in order."""
+    about, recipe = model.run.about, model.run.recipe
+    last = log[-1] if log else {}
+    seconds = float(last.get("seconds", 0))
+    parameters = about.get("parameters", {})
+    return {
+        "architecture": f"{recipe.arch['name']}: G {parameters['generator']:,} and D {parameters['discriminator']:,} parameters",
+        "drawings": f"{about['data']['pictures']:,}",
+        "images seen": f"{model.nimg:,} ({model.nimg / about['data']['pictures']:.1f} epochs)",
+        "training time": f"{timedelta(seconds=round(seconds))}",
+        "speed": f"{last.get('nimg', 0) / seconds:.1f} images/s" if seconds else "unknown",
+        "device": about["hardware"]["device"],
+        "begun": about["begun"],
+        "seed": str(recipe.train.seed),
+        "data hash": about["data"]["content_hash"][:16],
+        "software": ", ".join(f"{name} {version}" for name, version in about["software"].items()),
+    }
+
+
+def _embedded(picture: Image.Image) -> dict[str, Any]:
+    """A picture as a data URI with its size, so that the page is one file."""
+    out = BytesIO()
+    picture.save(out, format="PNG", optimize=True)
+    uri = "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+    return {"uri": uri, "width": picture.width, "height": picture.height}

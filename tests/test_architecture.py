@@ -1,0 +1,151 @@
+"""The house's rules: imports point up the list of rooms, and every architecture keeps the contract."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+import torch
+
+import boceto
+from boceto import archs, recipe
+from boceto.clock import Clock
+from boceto.data.prepared import Prepared
+from boceto.device import choose
+from boceto.gan import GAN, Batch
+from boceto.training import State, steps
+
+SOURCE = Path(boceto.__file__).parent
+
+# The rooms from the ground up; a module may import from its own row and from rows above it in this list only.
+FLOORS = [
+    ["version", "errors"],
+    ["recipe", "clock", "device", "objectives", "nn"],
+    ["gan"],
+    ["archs", "data", "runs"],
+    ["sampling", "watching"],
+    ["training", "report"],
+    ["starting"],
+    ["terminal"],
+    ["demo"],
+    ["cli"],
+    ["__main__"],
+]
+# Inside a row, one room may not know another, except where it is said here.
+BESIDE = {("recipe", "errors"), ("device", "errors"), ("errors", "version")}
+
+
+def room(module: str) -> str:
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+def imports() -> list[tuple[str, str]]:
+    """(room that imports, room that is imported) for every import of boceto inside boceto, lazy ones too."""
+    found = []
+    files = sorted(SOURCE.rglob("*.py"))
+    assert len(files) > 25
+    for file in files:
+        here = room(".".join(("boceto", *file.relative_to(SOURCE).with_suffix("").parts)))
+        if here == "__init__":
+            continue
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+                names = [node.module if "." in node.module else f"{node.module}.{alias.name}" for alias in node.names]
+            else:
+                continue
+            found += [(here, room(name)) for name in names if name.startswith("boceto.")]
+    return found
+
+
+def test_imports_point_up() -> None:
+    floor = {name: number for number, names in enumerate(FLOORS) for name in names}
+    rooms = {path.stem for path in SOURCE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert rooms - {"__init__"} == set(floor), "a room is missing from FLOORS"
+    pairs = imports()
+    assert len(pairs) > 80
+    wrong = {(a, b) for a, b in pairs if a != b and floor[b] >= floor[a] and (a, b) not in BESIDE}
+    assert not wrong
+
+
+def test_the_loop_and_the_report_do_not_know_each_other() -> None:
+    pairs = set(imports())
+    right_of_the_run_folder = {"report", "terminal", "demo", "cli"}
+    assert not {(a, b) for a, b in pairs if a == "training" and b in right_of_the_run_folder}
+    assert ("report", "training") not in pairs
+
+
+# ── every architecture, tiny ──
+
+TINY = {"dcgan": {"resolution": 16, "z_dim": 8, "g_width": 4, "d_width": 4}}
+
+
+def build(name: str, seed: int = 0) -> GAN:
+    torch.manual_seed(seed)
+    return archs.build(recipe.parse({"arch": {"name": name, **TINY[name]}}, "test"))
+
+
+def batch(gan: GAN, n: int = 4) -> Batch:
+    return Batch(real=torch.rand(n, *gan.image_shape) * 2 - 1, z=torch.randn(n, gan.z_dim))
+
+
+def test_every_architecture_has_a_tiny_twin() -> None:
+    assert set(archs.names()) == set(TINY)
+
+
+@pytest.fixture(params=sorted(TINY))
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_shapes_and_range(name: str) -> None:
+    gan = build(name)
+    images = gan.generator(torch.randn(4, gan.z_dim))
+    assert images.shape == (4, *gan.image_shape)
+    assert images.abs().max() <= 1
+    assert gan.discriminator(images).shape == (4,)
+
+
+def test_every_parameter_gets_a_gradient(name: str) -> None:
+    gan = build(name)
+    gan.d_terms(batch(gan), Clock()).total.backward()
+    missing = [key for key, p in gan.discriminator.named_parameters() if p.grad is None or not p.grad.abs().sum()]
+    assert not missing
+    assert all(p.grad is None for p in gan.generator.parameters()), "D's turn reaches G"
+    gan.g_terms(batch(gan), Clock()).total.backward()
+    missing = [key for key, p in gan.generator.named_parameters() if p.grad is None or not p.grad.abs().sum()]
+    assert not missing
+
+
+def test_a_step_moves_each_net_by_its_own_terms_only(name: str, data: Prepared) -> None:
+    """With one rate at (almost) nothing, that net stands still: D's turn moves only D, G's turn only G."""
+    for still, moving in (("discriminator", "generator"), ("generator", "discriminator")):
+        table = {
+            "arch": {"name": name, **TINY[name]},
+            "train": {"batch": 8, f"{still[0]}_lr": 1e-30, "precision": "float32"},
+        }
+        setting = recipe.parse(table, "test")
+        state = State.fresh(setting, choose("cpu", "float32"))
+        before = {key: p.detach().clone() for key, p in state.gan.named_parameters()}
+        pictures = [data.gather(range(8)).transpose(0, 3, 1, 2).copy()]
+        list(steps(state, pictures, choose("cpu", "float32"), setting))
+        moved = {key for key, p in state.gan.named_parameters() if (p - before[key]).abs().max() > 1e-20}
+        assert moved == {key for key in before if key.startswith(moving)}
+
+
+def test_save_and_load_give_the_same_picture(name: str, tmp_path: Path) -> None:
+    setting = recipe.parse({"arch": {"name": name, **TINY[name]}}, "test")
+    compute = choose("cpu", "float32")
+    a = State.fresh(setting, compute)
+    pictures = [torch.randint(0, 256, (8, *a.gan.image_shape), dtype=torch.uint8).numpy()]
+    list(steps(a, pictures, compute, setting))
+    a.save(tmp_path / "state.safetensors")
+    torch.manual_seed(99)
+    b = State.fresh(setting.changed(["train.seed=99"]), compute)
+    b.load(tmp_path / "state.safetensors")
+    z = torch.randn(3, a.gan.z_dim)
+    assert torch.equal(a.ema(z), b.ema(z))
+    assert torch.equal(a.gan.generator.eval()(z), b.gan.generator.eval()(z))
+    assert a.now == b.now
