@@ -29,7 +29,7 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 def main(arguments: list[str]) -> int:
     """Run one verb; the exit code of what it ran."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036  whoever runs this may have an older one
         print("boceto needs Python 3.11 or newer; this is " + sys.version.split()[0], file=sys.stderr)
         return 2
     verb, rest = (arguments[0], arguments[1:]) if arguments else ("", [])

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import drawing
 from PIL import Image, ImageCms, ImageDraw
 
 from boceto.data import framing, preparing, screening, sources
@@ -18,6 +17,7 @@ from boceto.data.framing import Frame
 from boceto.data.prepared import Prepared
 from boceto.data.preparing import prepare
 from boceto.errors import Fault, UsageError
+from conftest import drawing
 
 # ── sources ──
 
@@ -233,7 +233,9 @@ def test_frames_have_the_asked_shape(fit: framing.Fit, size: tuple[int, int]) ->
 def test_fits_do_what_they_say() -> None:
     wide = Image.new("RGB", (80, 40), "red")
     ImageDraw.Draw(wide).rectangle((0, 0, 9, 39), fill="blue")
-    square = {fit: framing.frame(wide, Frame(height=40, width=40, fit=fit)) for fit in ("letterbox", "squish", "crop", "fill")}
+    square = {
+        fit: framing.frame(wide, Frame(height=40, width=40, fit=fit)) for fit in ("letterbox", "squish", "crop", "fill")
+    }
     assert (square["letterbox"][2] == 0).all(), "black bars"
     assert (square["fill"][2] == (255, 0, 0)).all(), "bars in the drawing's own border colour"
     assert square["squish"][20, 2, 2] > 250, "all of it, distorted"
@@ -330,7 +332,7 @@ def test_tag_query_selects(tmp_path: Path) -> None:
     data = prepare(folder, tmp_path / "data", size=16, tags="even")
     assert [record.path for record in data.records()] == ["0.png", "2.png", "4.png"]
     assert data.manifest["left_out"]["tags"] == 3
-    with pytest.raises(UsageError, match="no picture .* matches"):
+    with pytest.raises(UsageError, match=r"no picture .* matches"):
         prepare(folder, tmp_path / "none", size=16, tags="blue")
 
 
@@ -390,7 +392,7 @@ def test_nothing_left_to_keep_leaves_nothing_behind(tmp_path: Path) -> None:
     folder = tmp_path / "bad"
     folder.mkdir()
     (folder / "a.png").touch()
-    with pytest.raises(UsageError, match="no picture .* is left .*1 unreadable"):
+    with pytest.raises(UsageError, match=r"no picture .* is left .*1 unreadable"):
         prepare(folder, tmp_path / "data")
     assert not (tmp_path / "data").exists() and not (tmp_path / "data.partial").exists()
 

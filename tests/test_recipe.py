@@ -45,7 +45,7 @@ def test_set_reads_toml_values_and_words(tiny: Recipe) -> None:
         ("batch=3", "section.key=value"),
         ("train.kimg=nan", "train.kimg"),
         ("train.kimg=-1", "train.kimg"),
-        ("augment.policy=[\"blur\"]", "augment.policy"),
+        ('augment.policy=["blur"]', "augment.policy"),
         ("arch.name=3", "arch.name"),
     ],
 )
@@ -80,5 +80,5 @@ def test_unknown_recipe_names_the_nearest() -> None:
 def test_damaged_recipe_files_are_named(content: str, tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_bytes(content.encode("utf-8", "surrogateescape"))
-    with pytest.raises(UsageError, match="mine.toml"):
+    with pytest.raises(UsageError, match=r"mine\.toml"):
         recipe.load(file)

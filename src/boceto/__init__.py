@@ -15,7 +15,7 @@ from boceto.version import __version__
 
 if TYPE_CHECKING:
     from boceto.data.preparing import prepare
-    from boceto.report.page import report
+    from boceto.reporting.page import report
     from boceto.sampling import load
     from boceto.starting import resume, train
 
@@ -26,7 +26,7 @@ _HOMES = {
     "train": "boceto.starting",
     "resume": "boceto.starting",
     "load": "boceto.sampling",
-    "report": "boceto.report.page",
+    "report": "boceto.reporting.page",
 }
 
 

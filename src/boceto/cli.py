@@ -265,7 +265,9 @@ def sample(
     model = sampling.load(run, snapshot, device)
     written = sampling.write_sheet(model.sample(n, seed, psi), out, columns=columns, scale=scale, separate=separate)
     if as_json:
-        _print_json({"sheet": str(out), "pictures": [str(p) for p in written], "snapshot": model.path.stem, "seed": seed})
+        _print_json(
+            {"sheet": str(out), "pictures": [str(p) for p in written], "snapshot": model.path.stem, "seed": seed}
+        )
     else:
         say(f"{out}: {n} pictures of seed {seed} from snapshot {model.path.stem}")
 
@@ -283,7 +285,7 @@ def report(run: Path, /, *, data: Path | None = None, as_json: AsJson = False) -
     data
         The dataset, if it has moved since.
     """
-    from boceto.report.page import report as write
+    from boceto.reporting.page import report as write
     from boceto.terminal import say
 
     page = write(run, data=data)

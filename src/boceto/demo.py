@@ -9,7 +9,7 @@ from boceto import sampling, starting
 from boceto.data import preparing, sketchbook
 from boceto.data.prepared import MANIFEST, Prepared
 from boceto.errors import UsageError
-from boceto.report.page import report
+from boceto.reporting.page import report
 from boceto.runs import write_image
 from boceto.terminal import Bar, clock, say, training_bar
 
@@ -41,7 +41,13 @@ def run_demo(out: Path, *, pictures: int, minutes: float, device_name: str) -> N
     say(f"3/4  Training {RECIPE} for {minutes:g} minutes (Ctrl-C stops it and loses nothing)")
     with training_bar() as show:
         starting.train(
-            RECIPE, data, run, changes=[f"train.minutes={minutes}"], device_name=device_name, show=show, announce=_indented
+            RECIPE,
+            data,
+            run,
+            changes=[f"train.minutes={minutes}"],
+            device_name=device_name,
+            show=show,
+            announce=_indented,
         )
     say("4/4  The report")
     write_image(picture, sampling.sheet(sampling.load(run).sample(25), scale=2))

@@ -44,7 +44,10 @@ def nearest(word: str, known: Iterable[str]) -> str:
 _REMEDIES = {
     errno.ENOSPC: ("no space is left on the disk", "free some space and run the same command again"),
     errno.EDQUOT: ("your disk quota is used up", "free some space and run the same command again"),
-    errno.EFBIG: ("the file would pass the size limit set for this process", "raise the limit (ulimit -f) and run again"),
+    errno.EFBIG: (
+        "the file would pass the size limit set for this process",
+        "raise the limit (ulimit -f) and run again",
+    ),
     errno.EACCES: ("permission is denied", "choose another place or change the permissions"),
     errno.EPERM: ("permission is denied", "choose another place or change the permissions"),
     errno.EROFS: ("the disk is read-only", "choose another place"),

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from boceto.clock import Clock
 from boceto.nn.augment import diff_augment
-from boceto.recipe import Recipe, Section
+from boceto.recipe import Recipe
 
 
 @dataclass
@@ -45,7 +45,6 @@ class GAN(nn.Module, ABC):
     ``config`` is the architecture's own checked table, ``recipe`` the whole recipe (its objective and augmentation).
     """
 
-    Config: ClassVar[type[Section]]
     generator: nn.Module
     discriminator: nn.Module
 

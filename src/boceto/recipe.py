@@ -90,7 +90,7 @@ class Recipe(Section):
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
     def changed(self, assignments: Iterable[str], source: str = "--set") -> Recipe:
-        """A new recipe with ``key=value`` assignments applied, e.g. ``train.batch=64`` or ``augment.policy=["cutout"]``.
+        """A new recipe with ``key=value`` assignments applied: ``train.batch=64``, ``augment.policy=["cutout"]``.
 
         Values are read as TOML; what is not TOML is taken as a word. Raises UsageError naming the key.
         """
@@ -102,7 +102,9 @@ class Recipe(Section):
                 raise UsageError(f"{source} {assignment}: write section.key=value, for example train.batch=64")
             section, name = parts
             if section not in type(self).model_fields:
-                raise UsageError(f"{source} {assignment}: no section '{section}'{nearest(section, type(self).model_fields)}")
+                raise UsageError(
+                    f"{source} {assignment}: no section '{section}'{nearest(section, type(self).model_fields)}"
+                )
             table[section] = {**table[section], name: _toml_value(value.strip())}
         return parse(table, source)
 
@@ -144,7 +146,9 @@ def parse(table: Mapping[str, Any], source: str) -> Recipe:
     """Check a table; raises UsageError naming ``source``, the key, what is wrong and the nearest right key."""
     recipe = checked(Recipe, table, source)
     if not isinstance(recipe.arch.get("name"), str):
-        raise UsageError(f"{source}: arch.name is missing; say which architecture, for example name = \"dcgan\" under [arch]")
+        raise UsageError(
+            f'{source}: arch.name is missing; say which architecture, for example name = "dcgan" under [arch]'
+        )
     return recipe
 
 

@@ -44,7 +44,7 @@ def replacing(path: Path) -> Iterator[Path]:
             yield temporary
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
+            temporary.replace(path)
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
@@ -72,7 +72,9 @@ class Run:
         """Raises UsageError if ``folder`` is not a run folder."""
         self.folder = Path(folder)
         if not self.folder.is_dir():
-            raise UsageError(f"run folder {folder} does not exist; boceto train RECIPE --data DATA --out {folder} makes one")
+            raise UsageError(
+                f"run folder {folder} does not exist; boceto train RECIPE --data DATA --out {folder} makes one"
+            )
         if not self.exists(self.folder):
             raise UsageError(f"{folder} is not a run folder (no {RECIPE}); give a folder that boceto train has made")
         self.recipe = recipes.load(self.folder / RECIPE)

@@ -33,7 +33,7 @@ def draw(generator: nn.Module, z: Tensor, compute: Compute, chunk: int = 64) -> 
     In float32 whatever the training's format: a seed then gives the same picture on every machine.
     """
     parts = []
-    for part in z.split(chunk):
+    for part in torch.split(z, chunk):
         image = generator(part.to(compute.device)).float()  # (n, C, H, W) in [-1, 1]
         parts.append((image * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu())
     return torch.cat(parts).numpy()

@@ -67,7 +67,7 @@ def resume(
     show: Callable[[Progress], None] | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> Run:
-    """Go on with a run, with ``changes`` to anything but its network and its seed; ``data`` if the dataset has moved."""
+    """Go on with a run, with ``changes`` to anything but its network and seed; ``data`` if the dataset has moved."""
     run = Run(folder)
     prepared = Prepared(data if data is not None else run.about["data"]["folder"])
     _require_same_data(run, prepared)
@@ -88,7 +88,9 @@ def _go(
     announce: Callable[[str], None] | None,
 ) -> Run:
     if announce:
-        announce(f"{run.recipe.arch['name']} on {compute.label}, {len(data):,} pictures, batch {run.recipe.train.batch}")
+        announce(
+            f"{run.recipe.arch['name']} on {compute.label}, {len(data):,} pictures, batch {run.recipe.train.batch}"
+        )
     with _interruptible() as stopping:
         fit(run, data, compute, show=show or (lambda progress: None), stop=stopping.is_set)
     return run
@@ -110,14 +112,15 @@ def is_finished(run: Run) -> bool:
 def _fitted(wanted: Recipe, data: Prepared) -> Recipe:
     """The recipe with channels as in the data unless it names them; refuses what does not go together."""
     height, width, channels = data.shape
-    config = archs.find(wanted.arch["name"]).Config
-    if "channels" in config.model_fields and "channels" not in wanted.arch:
+    if "channels" in archs.options(wanted.arch["name"]) and "channels" not in wanted.arch:
         wanted = wanted.changed([f"arch.channels={channels}"])
     needs = archs.build(wanted).image_shape
     if needs != (channels, height, width):
+        grey = " --grey" if needs[0] == 1 else ""
         raise UsageError(
-            f"{data.folder} holds pictures of {_shape(channels, height, width)}, but the recipe draws {_shape(*needs)}; "
-            f"prepare again with --size {needs[1]}{' --grey' if needs[0] == 1 else ''}, or --set arch.resolution={height}"
+            f"{data.folder} holds pictures of {_shape(channels, height, width)}, but the recipe draws "
+            f"{_shape(*needs)}; prepare again with --size {needs[2]}x{needs[1]}{grey}, "
+            f"or use --set arch.resolution={height}"
         )
     if len(data) < wanted.train.batch:
         raise UsageError(

@@ -153,7 +153,9 @@ def _average(ema: nn.Module, net: nn.Module, beta: float) -> None:
 @torch.no_grad()
 def _watched(d: Terms, g: Terms) -> dict[str, Tensor]:
     """Losses of both nets, and for D's logits its mean score and how often it was right."""
-    watched = {f"{net}/{name}": loss.detach() for net, terms in (("d", d), ("g", g)) for name, loss in terms.losses.items()}
+    watched = {
+        f"{net}/{name}": loss.detach() for net, terms in (("d", d), ("g", g)) for name, loss in terms.losses.items()
+    }
     for name, logits in d.watch.items():
         watched[f"d/{name}_score"] = logits.sigmoid().mean()
         watched[f"d/{name}_right"] = ((logits > 0) == (name == "real")).float().mean()
@@ -207,7 +209,15 @@ def fit(
         if saving or now.due(watch.log_kimg):
             latest = means.take()
             _refuse_divergence(run, now, latest)
-            run.log({"nimg": now.nimg, "step": now.step, "seconds": round(state.seconds, 3), **pace.rate(now.nimg), **latest})
+            run.log(
+                {
+                    "nimg": now.nimg,
+                    "step": now.step,
+                    "seconds": round(state.seconds, 3),
+                    **pace.rate(now.nimg),
+                    **latest,
+                }
+            )
             show(pace.progress(now.nimg, latest))
         if leaving or now.due(watch.sample_kimg):
             run.save_sample(now.nimg, sampling.sheet(sampling.draw(state.ema, fixed, compute)))

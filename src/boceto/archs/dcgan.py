@@ -30,7 +30,9 @@ class Config(Section):
     channels: Literal[1, 3] = Field(3, description="1 = grey, 3 = colour")
     z_dim: int = Field(100, ge=1, le=4096)
     g_width: int = Field(64, ge=1, le=512, description="channels of G's last hidden map; doubled towards z, at most ×8")
-    d_width: int = Field(64, ge=1, le=512, description="channels of D's first map; doubled towards the logit, at most ×8")
+    d_width: int = Field(
+        64, ge=1, le=512, description="channels of D's first map; doubled towards the logit, at most ×8"
+    )
     d_norm: Literal["batch", "none"] = "batch"
     upsampling: Literal["transposed", "resize"] = "transposed"
 
@@ -98,8 +100,6 @@ class Discriminator(nn.Module):
 @final
 class DCGAN(GAN):
     """One D turn and one G turn on the same fakes, as the thesis's code has it."""
-
-    Config = Config
 
     def __init__(self, config: Config, recipe: Recipe) -> None:
         super().__init__(config, recipe)

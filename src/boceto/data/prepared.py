@@ -1,9 +1,9 @@
 """The prepared dataset: a folder that other tools can read, and the one form in which the loop takes pictures.
 
-    DATA/manifest.json      what it is: shape, counts per stage, options, shards with their SHA-256, content hash
-    DATA/images-00000.npy   uint8 (n, H, W, C), opened memory-mapped
-    DATA/records.jsonl      one line a picture, in order: path in the source, tags, label
-    DATA/quarantine.csv     every picture left out: stage, reason, path
+DATA/manifest.json      what it is: shape, counts per stage, options, shards with their SHA-256, content hash
+DATA/images-00000.npy   uint8 (n, H, W, C), opened memory-mapped
+DATA/records.jsonl      one line a picture, in order: path in the source, tags, label
+DATA/quarantine.csv     every picture left out: stage, reason, path
 """
 
 from __future__ import annotations
@@ -105,7 +105,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise UsageError(f"dataset {folder} does not exist; make it with: boceto prepare FOLDER -o {folder}")
     if not path.is_file():
-        raise UsageError(f"{folder} is no prepared dataset (no manifest.json); boceto prepare {folder} -o DATA makes one")
+        raise UsageError(
+            f"{folder} is no prepared dataset (no manifest.json); boceto prepare {folder} -o DATA makes one"
+        )
     try:
         manifest = json.loads(path.read_bytes())
         version = manifest["format"]

@@ -37,7 +37,7 @@ STAGES = ("tags", "unreadable", "too small", "bars", "duplicate")
 class Options:
     """What decides which pictures are kept and how they look. Same pictures and options → same content hash."""
 
-    frame: Frame = Frame()
+    frame: Frame = Frame()  # noqa: RUF009  frozen
     tags: str | None = None
     bars: Bars = "crop"
     duplicates: Duplicates = "drop"
@@ -241,16 +241,16 @@ class _Writer:
         self._records = (folder / "records.jsonl").open("w", encoding="utf-8", newline="\n")
 
     def take(self, verdict: _Verdict) -> None:
-        if verdict.pixels is not None and self.options.duplicates == "drop":
-            earlier = self._duplicates.find(verdict.fingerprint, verdict.pixels)
-            if earlier is not None:
-                reason = f"repeats {self.kept_paths[earlier]}"
-                verdict = replace(verdict, pixels=None, stage="duplicate", reason=reason)
-            else:
-                self._duplicates.add(verdict.fingerprint, verdict.pixels)
         if verdict.pixels is None:
             self.rejected.append(verdict)
             return
+        if self.options.duplicates == "drop":
+            earlier = self._duplicates.find(verdict.fingerprint, verdict.pixels)
+            if earlier is not None:
+                reason = f"repeats {self.kept_paths[earlier]}"
+                self.rejected.append(replace(verdict, pixels=None, stage="duplicate", reason=reason))
+                return
+            self._duplicates.add(verdict.fingerprint, verdict.pixels)
         self._records.write(json.dumps(asdict(verdict.record), ensure_ascii=False) + "\n")
         self.kept_paths.append(verdict.record.path)
         self._buffer.append(verdict.pixels)
@@ -264,7 +264,10 @@ class _Writer:
         if not self._buffer:
             return
         path = self.folder / f"images-{len(self._shards):05d}.npy"
-        np.save(path, np.stack(self._buffer), allow_pickle=False)
+        pixels = np.stack(self._buffer)
+        with path.open("wb") as file:  # np.save would hide the system's reason (a full disk) from us
+            np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(pixels))
+            file.write(pixels.data)
         size = path.stat().st_size
         self._shards.append({"file": path.name, "count": len(self._buffer), "bytes": size, "sha256": sha256(path)})
         self._buffer.clear()

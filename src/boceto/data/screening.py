@@ -15,14 +15,14 @@ from pathlib import Path
 import imagehash
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from boceto.errors import UsageError
 
 Pixels = NDArray[np.uint8]
 
 
-class Rejected(Exception):  # noqa: N818  a verdict, not an error
+class Rejected(Exception):
     """This picture is left out: at which stage, and why."""
 
     def __init__(self, stage: str, reason: str) -> None:
@@ -48,10 +48,12 @@ def open_picture(path: Path) -> Image.Image:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise Rejected("unreadable", "too many pixels (over 89 million)") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise Rejected("unreadable", "not a picture") from error
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        raise Rejected("unreadable", f"damaged: {' '.join(str(error).split())[:120] or type(error).__name__}") from error
+        raise Rejected(
+            "unreadable", f"damaged: {' '.join(str(error).split())[:120] or type(error).__name__}"
+        ) from error
     return image
 
 
@@ -124,7 +126,7 @@ def tag_query(query: str) -> Callable[[Collection[str]], bool]:
     ``!`` binds tightest, then ``&``, then ``|``; a tag holding spaces or any of ``&|!()`` stands in double quotes.
     Raises UsageError naming what is wrong.
     """
-    tokens = re.findall(r'"[^"]*"|[&|!()]|[^\s&|!()"]+|"', query)
+    tokens: list[str] = re.findall(r'"[^"]*"|[&|!()]|[^\s&|!()"]+|"', query)
     position = 0
 
     def fail(what: str) -> UsageError:

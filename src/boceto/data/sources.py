@@ -102,7 +102,9 @@ def _tags(metadata: Path, pictures: list[str]) -> tuple[dict[str, tuple[str, ...
         name = entry.get("file_name")
         path = name if isinstance(name, str) and name in known else by_stem.get(str(entry.get("id")))
         if path is None:
-            orphans.append(("metadata without picture", f"{metadata.name}:{number} ({str(name or entry.get('id'))[:100]})"))
+            orphans.append(
+                ("metadata without picture", f"{metadata.name}:{number} ({str(name or entry.get('id'))[:100]})")
+            )
         elif path in tags:
             orphans.append(("second metadata line for a picture", f"{metadata.name}:{number} ({path})"))
         else:

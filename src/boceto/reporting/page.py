@@ -15,7 +15,7 @@ from PIL import Image
 from boceto import sampling
 from boceto.data.prepared import Prepared
 from boceto.errors import BocetoError
-from boceto.report import figures
+from boceto.reporting import figures
 from boceto.runs import write_image, write_text
 from boceto.version import __version__
 
@@ -51,7 +51,9 @@ def report(run: Path | str, *, data: Path | str | None = None) -> Path:
     for name, chart in charts.items():
         write_text(folder / f"{name}.svg", chart)
     environment = Environment(
-        loader=PackageLoader("boceto", "report"), autoescape=select_autoescape(["html", "j2"]), undefined=StrictUndefined
+        loader=PackageLoader("boceto", "reporting"),
+        autoescape=select_autoescape(["html", "j2"]),
+        undefined=StrictUndefined,
     )
     page = opened.folder / "report.html"
     html = environment.get_template("page.html.j2").render(
@@ -77,9 +79,9 @@ def _facts(model: sampling.Model, log: list[dict[str, Any]]) -> dict[str, str]:
     about, recipe = model.run.about, model.run.recipe
     last = log[-1] if log else {}
     seconds = float(last.get("seconds", 0))
-    parameters = about.get("parameters", {})
+    size = about["parameters"]
     return {
-        "architecture": f"{recipe.arch['name']}: G {parameters['generator']:,} and D {parameters['discriminator']:,} parameters",
+        "architecture": f"{recipe.arch['name']}: {size['generator']:,} parameters in G, {size['discriminator']:,} in D",
         "drawings": f"{about['data']['pictures']:,}",
         "images seen": f"{model.nimg:,} ({model.nimg / about['data']['pictures']:.1f} epochs)",
         "training time": f"{timedelta(seconds=round(seconds))}",

@@ -1,0 +1,246 @@
+"""Training: exact resuming, clean stopping, an honest log, atomic files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor
+
+import boceto
+from boceto import starting, training
+from boceto.data.prepared import Prepared
+from boceto.device import choose
+from boceto.errors import Fault, UsageError
+from boceto.recipe import Recipe
+from boceto.runs import Run
+from boceto.training import State, steps
+
+
+def go(tiny: Recipe, data: Prepared, out: Path, *changes: str) -> Run:
+    """Train the tiny recipe, changed, into ``out``."""
+    file = out.parent / "tiny.toml"
+    file.write_text(tiny.to_toml(), "utf-8")
+    return starting.train(file, data.folder, out, changes=changes, device_name="cpu")
+
+
+def tensors(run: Run) -> dict[str, Tensor]:
+    return safetensors.torch.load_file(run.state)
+
+
+def assert_equal_states(a: Run, b: Run) -> None:
+    """Every tensor of nets, average and optimisers, bit for bit, and the clock."""
+    first, second = tensors(a), tensors(b)
+    assert set(first) == set(second) and len(first) > 60
+    different = [name for name in first if not torch.equal(first[name], second[name])]
+    assert not different
+    assert starting.seen(a) == starting.seen(b)
+
+
+EVERYTHING = ["arch.d_norm=none", "objective.r1_gamma=1.0", "objective.r1_every=3", "data.flip=true"]
+EVERYTHING += ['augment.policy=["colour","translation","cutout"]', "watch.snapshot_kimg=0.024"]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("changes", [[], EVERYTHING], ids=["plain", "everything"])
+def test_resumed_equals_uninterrupted_bit_for_bit(
+    tiny: Recipe, data: Prepared, tmp_path: Path, changes: list[str], precision: str
+) -> None:
+    changes = [*changes, f"train.precision={precision}"]
+    whole = go(tiny, data, tmp_path / "whole", *changes)
+    half = go(tiny, data, tmp_path / "half", *changes, "train.kimg=0.032")
+    assert starting.seen(half) == 32
+    resumed = go(tiny, data, tmp_path / "half", *changes)
+    assert_equal_states(whole, resumed)
+    again = [entry["nimg"] for entry in resumed.read_log()]
+    assert again == sorted(set(again)), "no line twice"
+
+
+def test_killed_equals_uninterrupted_bit_for_bit(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
+    """SIGKILL somewhere after a saved state; the same command goes on from there."""
+    changes = ["train.kimg=4", "watch.snapshot_kimg=0.16", "watch.log_kimg=0.08", "watch.sample_kimg=100"]
+    whole = go(tiny, data, tmp_path / "whole", *changes)
+    code = (
+        "import sys; from boceto import starting\n"
+        "starting.train(sys.argv[1], sys.argv[2], sys.argv[3], changes=sys.argv[4:], device_name='cpu')"
+    )
+    out = tmp_path / "killed"
+    command = [sys.executable, "-c", code, str(tmp_path / "tiny.toml"), str(data.folder), str(out), *changes]
+    with subprocess.Popen(command) as process:
+        deadline = time.monotonic() + 120
+        while not (out / "state.safetensors").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.kill()
+    killed = Run(out)
+    assert 0 < starting.seen(killed) < 4000, "it was killed on the way"
+    resumed = go(tiny, data, out, *changes)
+    assert_equal_states(whole, resumed)
+    for name in ("d/loss", "g/loss"):
+        assert [e[name] for e in resumed.read_log()] == [e[name] for e in whole.read_log()]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
+def test_interrupting_saves_and_says_how_to_go_on(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
+    file, out = tmp_path / "tiny.toml", tmp_path / "run"
+    file.write_text(tiny.changed(["train.kimg=1000"]).to_toml(), "utf-8")
+    command = [sys.executable, "-m", "boceto", "train", str(file), "--data", str(data.folder), "--out", str(out)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not (out / "log.jsonl").exists() or not (out / "log.jsonl").read_text():
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        said, complained = process.communicate(timeout=60)
+    assert process.returncode == 0, complained
+    assert "boceto resume" in said and not complained
+    run = Run(out)
+    before = starting.seen(run)
+    assert run.read_log()[-1]["nimg"] == before > 0
+    more = starting.resume(out, changes=[f"train.kimg={(before + 16) / 1000}"], device_name="cpu")
+    assert starting.seen(more) == before + 16
+
+
+def test_a_finished_run_stays_as_it_is(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
+    run = go(tiny, data, tmp_path / "run")
+    before = {path: path.read_bytes() for path in sorted(run.folder.rglob("*")) if path.is_file()}
+    assert starting.is_finished(go(tiny, data, tmp_path / "run"))
+    assert {path: path.read_bytes() for path in sorted(run.folder.rglob("*")) if path.is_file()} == before
+
+
+def test_what_a_run_leaves_behind(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
+    run = go(tiny, data, tmp_path / "run")
+    assert list(run.snapshots()) == [32, 64]
+    assert list(run.samples()) == [0, 32, 64]
+    log = run.read_log()
+    assert [entry["nimg"] for entry in log] == [16, 32, 48, 64]
+    expected = {"nimg", "step", "seconds", "images_per_second", "d/loss", "g/loss"}
+    expected |= {"d/real_score", "d/real_right", "d/fake_score", "d/fake_right"}
+    assert set(log[0]) == expected
+    assert run.about["data"]["content_hash"] == data.content_hash
+    assert set(run.about["parameters"]) == {"generator", "discriminator"}
+    assert not list(run.folder.rglob("*.partial")) and not list(run.folder.rglob("*.pt"))
+
+
+def test_log_lines_are_means_of_the_steps_between(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
+    run = go(tiny, data, tmp_path / "run")
+    compute = choose("cpu", "float32")
+    state = State.fresh(run.recipe, compute)
+    stream = training.batches(data, seed=0, nimg=0, batch=8)
+    ticks = [tick for tick, _ in zip(steps(state, stream, compute, run.recipe), range(8), strict=False)]
+    for i, entry in enumerate(run.read_log()):
+        pair = [float(tick.watched["d/loss"]) for tick in ticks[2 * i : 2 * i + 2]]
+        assert entry["d/loss"] == pytest.approx(np.mean(pair), abs=1e-5)
+
+
+def test_minutes_stop_a_run(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
+    run = go(tiny, data, tmp_path / "run", "train.kimg=1000000", "train.minutes=0.02")
+    assert 0 < starting.seen(run) < 1e8
+    assert starting.is_finished(run)
+
+
+def test_training_learns(tiny: Recipe, tmp_path: Path) -> None:
+    """On pictures of one colour, G finds that colour within a few hundred small steps."""
+    from PIL import Image
+
+    folder = tmp_path / "red"
+    folder.mkdir()
+    for i in range(32):
+        Image.new("RGB", (16, 16), (200 + i, 40, 30 + i)).save(folder / f"{i}.png")
+    data = boceto.prepare(folder, tmp_path / "data", size=16, duplicates="keep", bars="keep")
+    run = go(tiny, data, tmp_path / "run", "train.kimg=3", "train.g_lr=2e-3", "train.d_lr=2e-3", "train.ema_kimg=0.2")
+    colour = boceto.load(run.folder).sample(16).mean(axis=(0, 1, 2))
+    assert np.abs(colour - (215, 40, 45)).max() < 50
+
+
+def test_divergence_ends_in_one_sentence_and_keeps_the_last_state(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
+    run = go(tiny, data, tmp_path / "run")
+    before = run.state.read_bytes()
+    with pytest.raises(Fault, match=r"training diverged: .*not finite"):
+        starting.resume(run.folder, changes=["train.kimg=1000", "train.g_lr=1e30"], device_name="cpu")
+    assert run.state.read_bytes() == before
+
+
+def test_a_run_refuses_another_recipe_and_other_pictures(
+    tiny: Recipe, data: Prepared, drawings: Path, tmp_path: Path
+) -> None:
+    run = go(tiny, data, tmp_path / "run")
+    with pytest.raises(UsageError, match=r"begun with train\.batch = 8, not 4"):
+        go(tiny, data, tmp_path / "run", "train.batch=4")
+    other = boceto.prepare(drawings, tmp_path / "other", size=16, fit="squish", paper="black")
+    with pytest.raises(UsageError, match="other pictures"):
+        go(tiny, other, tmp_path / "run")
+    for change in ("arch.g_width=8", "train.seed=1"):
+        with pytest.raises(UsageError, match=f"{change.partition('=')[0]} cannot change"):
+            starting.resume(run.folder, changes=[change])
+
+
+def test_data_that_do_not_fit_are_refused_before_anything_is_written(
+    tiny: Recipe, drawings: Path, data: Prepared, tmp_path: Path
+) -> None:
+    other = boceto.prepare(drawings, tmp_path / "other", size="32x16")
+    with pytest.raises(UsageError, match="32×16 colour, but the recipe draws 16×16 colour"):
+        go(tiny, other, tmp_path / "run")
+    with pytest.raises(UsageError, match=r"40 pictures, fewer than train\.batch = 64"):
+        go(tiny, data, tmp_path / "run", "train.batch=64")
+    assert not (tmp_path / "run").exists()
+
+
+def test_grey_data_make_a_grey_network(tiny: Recipe, drawings: Path, tmp_path: Path) -> None:
+    grey = boceto.prepare(drawings, tmp_path / "grey", size=16, grey=True)
+    table = tiny.model_dump()
+    del table["arch"]["channels"]
+    run = go(Recipe.model_validate(table), grey, tmp_path / "run")
+    assert boceto.load(run.folder).sample(3).shape == (3, 16, 16, 1)
+    boceto.report(run.folder)
+
+
+@pytest.mark.parametrize("part", ["state.safetensors", "snapshots/000000064.safetensors"])
+@pytest.mark.parametrize("keep", [0, 5, 0.5, 0.99])
+def test_files_cut_short_are_named(tiny: Recipe, data: Prepared, tmp_path: Path, part: str, keep: float) -> None:
+    run = go(tiny, data, tmp_path / "run")
+    path = run.folder / part
+    content = path.read_bytes()
+    path.write_bytes(content[: int(keep * len(content)) if keep < 1 else int(keep)])
+    with pytest.raises(Fault, match=f"{path.name} is damaged or cut short"):
+        if part.startswith("state"):
+            starting.resume(run.folder, changes=["train.kimg=1"])
+        else:
+            boceto.load(run.folder)
+
+
+def test_a_torn_last_log_line_is_passed_over(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
+    run = go(tiny, data, tmp_path / "run")
+    with (run.folder / "log.jsonl").open("a") as file:
+        file.write('{"nimg": 72, "st')
+    assert [entry["nimg"] for entry in run.read_log()] == [16, 32, 48, 64]
+    starting.resume(run.folder, changes=["train.kimg=0.08"])
+    assert [json.loads(line)["nimg"] for line in (run.folder / "log.jsonl").read_text().splitlines()][-1] == 80
+
+
+def test_samples_are_a_function_of_the_seed(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
+    model = boceto.load(go(tiny, data, tmp_path / "run").folder)
+    first = model.sample(9, seed=3)
+    assert first.shape == (9, 16, 16, 3) and first.dtype == np.uint8
+    assert np.array_equal(model.sample(4, seed=3), first[:4])
+    assert not np.array_equal(model.sample(9, seed=4), first)
+    alike = model.sample(9, seed=3, psi=0.0)
+    assert (alike == alike[0]).all()
+
+
+def test_snapshots_by_name(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
+    folder = go(tiny, data, tmp_path / "run").folder
+    assert boceto.load(folder, "000000032").nimg == 32
+    assert boceto.load(folder).nimg == 64
+    with pytest.raises(UsageError, match="no snapshot '000000031'"):
+        boceto.load(folder, "000000031")
+    with pytest.raises(UsageError, match="no scores"):
+        boceto.load(folder, "best")
+    with pytest.raises(UsageError, match="no snapshot"):
+        boceto.load(folder, "../../etc/passwd")
