@@ -107,7 +107,7 @@ def torch_version() -> str:
 
 def pip(*words: str, quietly: bool = False) -> bool:
     """``pip install``; raises CalledProcessError on failure, or returns False if ``quietly``."""
-    command = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "-q", *words]
+    command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "-q", *words]
     if quietly:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
     subprocess.run(command, check=True)

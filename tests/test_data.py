@@ -63,7 +63,8 @@ def test_class_folders_are_labels_only_if_every_picture_has_one(tmp_path: Path) 
 
 def test_links_out_of_the_folder_are_passed_over(tmp_path: Path) -> None:
     inside, outside = tmp_path / "in", tmp_path / "out"
-    inside.mkdir(), outside.mkdir()
+    inside.mkdir()
+    outside.mkdir()
     drawing(1).save(outside / "secret.png")
     drawing(2).save(inside / "mine.png")
     try:

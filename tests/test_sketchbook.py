@@ -13,21 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image, UnidentifiedImageError
 
-from boceto.data.sketchbook import (
-    CLOTHES,
-    FAULTS,
-    FRINGES,
-    HAIR_STYLES,
-    HATS,
-    LIDS,
-    MOUTHS,
-    POSE_WEIGHTS,
-    Character,
-    Written,
-    draw,
-    invent,
-    write,
-)
+from boceto.data.sketchbook import METADATA, Character, Written, draw, invent, write
+from boceto.data.sketchbook.book import FAULTS, plan
+from boceto.data.sketchbook.pen import luma
+from boceto.data.sketchbook.wardrobe import CLOTHES, FRINGES, HAIR_STYLES, HATS, LIDS, MOUTHS, POSE_WEIGHTS
 
 COUNT, SIZE = 72, 64
 
@@ -48,7 +37,7 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 def _entries(written: Written) -> list[dict[str, Any]]:
-    lines = (written.folder / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (written.folder / METADATA).read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]
 
 
@@ -143,6 +132,12 @@ def test_the_shares_are_as_told(crowd: list[Character]) -> None:
     assert 0.29 < white < 0.41
 
 
+def test_no_beard_is_much_paler_than_the_skin() -> None:
+    beards = [who for who in (invent(2, index) for index in range(3000)) if who.facial_hair == "beard"]
+    assert len(beards) > 50
+    assert all(luma(who.hair_rgb) < max(luma(who.skin_rgb) + 10, 125) for who in beards)
+
+
 def test_portraits_keep_the_eyes_at_one_height(crowd: list[Character]) -> None:
     heights = [who.place[1] for who in crowd if who.framing == "portrait"]
     assert np.std(heights) < 2.5
@@ -177,10 +172,8 @@ def test_a_cut_out_has_clear_ground_and_a_solid_figure(book: Written) -> None:
 
 
 def test_large_sets_hold_each_fault_twice_or_more() -> None:
-    from boceto.data.sketchbook import _plan
-
     for count in (200, 1000, 4000):
-        planted = Counter(page.fault for page in _plan(count, 0, True) if page.fault)
+        planted = Counter(page.fault for page in plan(count, 0, True) if page.fault)
         assert set(planted) == set(FAULTS)
         assert min(planted.values()) >= 2
     assert 0.02 < sum(planted.values()) / 4000 < 0.03

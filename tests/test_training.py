@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 import boceto
-from boceto import starting, training
+from boceto import starting
+from boceto.data.batches import batches
 from boceto.data.prepared import Prepared
 from boceto.device import choose
 from boceto.errors import Fault, UsageError
@@ -132,7 +133,7 @@ def test_log_lines_are_means_of_the_steps_between(tiny: Recipe, data: Prepared, 
     run = go(tiny, data, tmp_path / "run")
     compute = choose("cpu", "float32")
     state = State.fresh(run.recipe, compute)
-    stream = training.batches(data, seed=0, nimg=0, batch=8)
+    stream = batches(data, seed=0, nimg=0, batch=8)
     ticks = [tick for tick, _ in zip(steps(state, stream, compute, run.recipe), range(8), strict=False)]
     for i, entry in enumerate(run.read_log()):
         pair = [float(tick.watched["d/loss"]) for tick in ticks[2 * i : 2 * i + 2]]

@@ -7,7 +7,7 @@ without the other is slower); weights, optimisers and everything that is summed 
 from __future__ import annotations
 
 import platform
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,7 +33,9 @@ class Compute:
 
     def autocast(self) -> AbstractContextManager[object]:
         """Inside, matrix products and convolutions run in ``dtype``."""
-        return torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32)
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype)
 
     def place(self, module: torch.nn.Module) -> None:
         """Move a network here, in the memory order its convolutions want."""

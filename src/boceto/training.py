@@ -135,7 +135,7 @@ def steps(state: State, pictures: Iterable[NDArray[np.uint8]], compute: Compute,
 
 def _update(optimiser: Adam, terms: Terms) -> None:
     optimiser.zero_grad(set_to_none=True)
-    terms.total.backward()  # type: ignore[no-untyped-call]
+    terms.total.backward()
     optimiser.step()
 
 

@@ -111,13 +111,18 @@ def _pair(rows: Pixels, tolerance: int) -> tuple[int, int]:
 
 def _edge(rows: Pixels, tolerance: int) -> int:
     """How many first rows are one flat colour and end abruptly; 0 if they fade into the picture or fill it."""
-    colour = np.median(rows[:2].reshape(-1, rows.shape[-1]), axis=0)
-    far = np.abs(rows.astype(np.int16) - colour.astype(np.int16)).max(axis=-1) > tolerance  # (rows, length)
-    share = far.mean(axis=1)
-    flat = int(np.argmax(share > 0.02)) if (share > 0.02).any() else len(rows)
-    if flat in (0, len(rows)):
+    colour = np.median(rows[:2].reshape(-1, rows.shape[-1]), axis=0).astype(np.int16)
+
+    def strange(part: Pixels) -> NDArray[np.float64]:
+        """Share of the pixels of each row that are not of that colour."""
+        far: NDArray[np.bool_] = np.abs(part.astype(np.int16) - colour).max(axis=-1) > tolerance
+        return far.mean(axis=1, dtype=np.float64)
+
+    if strange(rows[:1])[0] > 0.02:  # nearly every picture: no bar, and nothing more to look at
         return 0
-    return flat if share[flat : flat + 3].max() >= 0.7 else 0
+    share = strange(rows)
+    flat = int(np.argmax(share > 0.02))  # 0 also if all of it is flat
+    return flat if flat and share[flat : flat + 3].max() >= 0.7 else 0
 
 
 def tag_query(query: str) -> Callable[[Collection[str]], bool]:

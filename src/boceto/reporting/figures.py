@@ -9,12 +9,12 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from boceto.sampling import Images, sheet
 
-matplotlib.use("svg")
-from matplotlib.figure import Figure
+matplotlib.rcParams["svg.hashsalt"] = "boceto"  # the same log gives the same file
 
 _INK, _GRID = "#3d3846", "#d9d6df"
 _D, _G, _REAL, _FAKE = "#c6493b", "#2f6fb0", "#2e8b63", "#d08a1e"

@@ -1,0 +1,97 @@
+"""How quick is a training step? Ours against the plain float32 DCGAN step that one would write, same net and batch.
+
+    .venv/bin/python benchmarks/step.py [--batch 128] [--rounds 7]
+
+The contenders take turns, step by step, in one process: trust the ratios, not the absolute figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits as bce
+
+from boceto import device, recipe
+from boceto.training import State, steps
+
+
+def plain(batch: int) -> Callable[[], None]:
+    """The DCGAN step of the textbooks: float32, default layout, default Adam, D's gradients kept in G's turn."""
+
+    def up(a: int, b: int) -> list[nn.Module]:
+        return [nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU(True)]
+
+    def down(a: int, b: int) -> list[nn.Module]:
+        return [nn.Conv2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(0.2, True)]
+
+    head = [nn.ConvTranspose2d(100, 512, 4, bias=False), nn.BatchNorm2d(512), nn.ReLU(True)]
+    tail = [nn.ConvTranspose2d(64, 3, 4, 2, 1, bias=False), nn.Tanh()]
+    g = nn.Sequential(*head, *up(512, 256), *up(256, 128), *up(128, 64), *tail)
+    start = [nn.Conv2d(3, 64, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)]
+    end = [nn.Conv2d(512, 1, 4, bias=False), nn.Flatten(0)]
+    d = nn.Sequential(*start, *down(64, 128), *down(128, 256), *down(256, 512), *end)
+    g_adam, d_adam = (torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999)) for net in (g, d))
+    real, ones, zeros = torch.rand(batch, 3, 64, 64) * 2 - 1, torch.ones(batch), torch.zeros(batch)
+
+    def step() -> None:
+        fake = g(torch.randn(batch, 100, 1, 1))
+        d.zero_grad()
+        (bce(d(real), 0.9 * ones) + bce(d(fake.detach()), zeros)).backward()
+        d_adam.step()
+        g.zero_grad()
+        bce(d(fake), ones).backward()
+        g_adam.step()
+
+    return step
+
+
+def ours(batch: int, precision: str) -> Callable[[], None]:
+    """boceto's own loop on the same net."""
+    chosen = recipe.load("dcgan-64").changed([f"train.batch={batch}", f"train.precision={precision}"])
+    compute = device.choose("cpu", precision)
+    pixels = np.random.default_rng(0).integers(0, 256, (batch, 3, 64, 64), dtype=np.uint8)
+
+    def pictures() -> Iterator[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:
+        while True:
+            yield pixels
+
+    ticks = steps(State.fresh(chosen, compute), pictures(), compute, chosen)
+
+    def step() -> None:
+        next(ticks)
+
+    return step
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=7)
+    arguments = parser.parse_args()
+    contenders = {
+        "plain float32": plain(arguments.batch),
+        "boceto float32": ours(arguments.batch, "float32"),
+        "boceto auto": ours(arguments.batch, "auto"),
+    }
+    print(f"{device.choose('cpu').label}; DCGAN 64, batch {arguments.batch}, median of {arguments.rounds} rounds")
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for round_ in range(arguments.rounds + 1):
+        for name, step in contenders.items():
+            began = time.perf_counter()
+            step()
+            if round_:  # the first warms up
+                times[name].append(time.perf_counter() - began)
+    base = statistics.median(times["plain float32"])
+    for name, seconds in times.items():
+        median = statistics.median(seconds)
+        print(f"{name:16} {arguments.batch / median:7.1f} images/s   {base / median:5.2f}×")
+
+
+if __name__ == "__main__":
+    main()
