@@ -116,13 +116,14 @@ def _edge(rows: Pixels, tolerance: int) -> int:
     def strange(part: Pixels) -> NDArray[np.float64]:
         """Share of the pixels of each row that are not of that colour."""
         far: NDArray[np.bool_] = np.abs(part.astype(np.int16) - colour).max(axis=-1) > tolerance
-        return far.mean(axis=1, dtype=np.float64)
+        share: NDArray[np.float64] = far.mean(axis=1)
+        return share
 
     if strange(rows[:1])[0] > 0.02:  # nearly every picture: no bar, and nothing more to look at
         return 0
-    share = strange(rows)
-    flat = int(np.argmax(share > 0.02))  # 0 also if all of it is flat
-    return flat if flat and share[flat : flat + 3].max() >= 0.7 else 0
+    shares = strange(rows)
+    flat = int(np.argmax(shares > 0.02))  # 0 also if all of it is flat
+    return flat if flat and shares[flat : flat + 3].max() >= 0.7 else 0
 
 
 def tag_query(query: str) -> Callable[[Collection[str]], bool]:
