@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import boceto
 from boceto import recipe, starting
@@ -32,7 +33,9 @@ def test_the_page_stands_alone_and_says_what_was_done(run: Path, data: Prepared)
     for said in (data.content_hash[:16], "64 (1.6 epochs)", "dcgan", "images/s"):
         assert said in page
     found = sorted(path.name for path in (run / "figures").iterdir())
-    assert found == ["evolution.png", "generated-and-real.png", "losses.svg", "scores.svg", "sheet.png"]
+    charts = [f"{name}.{kind}" for name in ("losses", "scores") for kind in ("png", "svg")]
+    assert found == sorted(["evolution.png", "generated-and-real.png", "sheet.png", *charts])
+    assert len({Image.open(run / "figures" / name).size for name in charts if name.endswith("png")}) == 1
 
 
 def test_without_the_data_it_says_so(run: Path, data: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:

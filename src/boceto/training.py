@@ -209,15 +209,8 @@ def fit(
         if saving or now.due(watch.log_kimg):
             latest = means.take()
             _refuse_divergence(run, now, latest)
-            run.log(
-                {
-                    "nimg": now.nimg,
-                    "step": now.step,
-                    "seconds": round(state.seconds, 3),
-                    **pace.rate(now.nimg),
-                    **latest,
-                }
-            )
+            spent = {"seconds": round(state.seconds, 3), **pace.rate(now.nimg)}
+            run.log({"nimg": now.nimg, "step": now.step, **spent, **latest})
             show(pace.progress(now.nimg, latest))
         if leaving or now.due(watch.sample_kimg):
             run.save_sample(now.nimg, sampling.sheet(sampling.draw(state.ema, fixed, compute)))

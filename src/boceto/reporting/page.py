@@ -45,11 +45,12 @@ def report(run: Path | str, *, data: Path | str | None = None) -> Path:
     samples = opened.samples()
     if samples:
         pictures["evolution"] = figures.evolution(samples, opened.recipe.watch.samples)
-    charts = {"losses": figures.svg(figures.losses(log)), "scores": figures.svg(figures.scores(log))}
+    charts = {"losses": figures.losses(log), "scores": figures.scores(log)}
     for name, picture in pictures.items():
         write_image(folder / f"{name}.png", picture)
     for name, chart in charts.items():
-        write_text(folder / f"{name}.svg", chart)
+        write_image(folder / f"{name}.png", figures.raster(chart))
+        write_text(folder / f"{name}.svg", figures.svg(chart))
     environment = Environment(
         loader=PackageLoader("boceto", "reporting"),
         autoescape=select_autoescape(["html", "j2"]),
@@ -60,7 +61,7 @@ def report(run: Path | str, *, data: Path | str | None = None) -> Path:
         name=opened.folder.resolve().name,
         facts=_facts(model, log),
         pictures={name: _embedded(picture) for name, picture in pictures.items()},
-        charts=charts,
+        charts={name: figures.svg(chart) for name, chart in charts.items()},
         note=note,
         recipe=opened.recipe.to_toml(),
         version=__version__,
