@@ -11,7 +11,7 @@ from boceto.data.prepared import MANIFEST, Prepared
 from boceto.errors import UsageError
 from boceto.reporting.page import report
 from boceto.runs import write_image
-from boceto.terminal import Bar, clock, say, training_bar
+from boceto.terminal import Bar, clock, program, say, training_bar
 
 RECIPE = "dcgan-64-quick"
 TAGS = "portrait"
@@ -58,10 +58,11 @@ def run_demo(out: Path, *, pictures: int, minutes: float, device_name: str) -> N
     say(f"  the report       {page}   (open it in a browser)")
     say(f"  the sketchbook   {book}   (what was left out, and why: {data / 'quarantine.csv'})")
     say("Next:", "bold")
-    say(f"  boceto resume {run} --set train.minutes={4 * minutes:g}      train on: it gets better")
-    say(f"  boceto sample {run} -n 100 --seed 1 -o sheet.png   more drawings")
-    say("  boceto prepare YOUR_DRAWINGS -o data            then your own: a folder of pictures is enough")
-    say("  boceto train dcgan-64 --data data --out run")
+    boceto = program()
+    say(f"  {boceto} resume {run} --set train.minutes={4 * minutes:g}      train on: it gets better")
+    say(f"  {boceto} sample {run} -n 100 --seed 1 -o sheet.png   more drawings")
+    say(f"  {boceto} prepare YOUR_DRAWINGS -o data            then your own: a folder of pictures is enough")
+    say(f"  {boceto} train dcgan-64 --data data --out run")
 
 
 def _indented(line: str) -> None:

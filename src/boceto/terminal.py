@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -82,6 +85,14 @@ def clock(seconds: float) -> str:
     minutes, seconds_ = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds_:02d}" if hours else f"{minutes}:{seconds_:02d}"
+
+
+def program() -> str:
+    """How to call boceto here: its name if the shell knows it, else its path beside this Python."""
+    if shutil.which("boceto"):
+        return "boceto"
+    path = Path(sys.executable).with_name("boceto")
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def say(text: str = "", style: str = "") -> None:
