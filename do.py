@@ -69,7 +69,7 @@ def set_up(extras: str) -> None:
     stamp = VENV / f"set-up{extras}.txt"
     if PYTHON.exists() and stamp.exists() and stamp.read_text() == wanted:
         return
-    print(f"setting up {VENV} (once; a minute or two)", flush=True)
+    print(f"setting up {VENV}{' with the test tools' if extras else ''} (once; a minute or two)", flush=True)
     if not PYTHON.exists():
         venv.create(VENV, with_pip=True)
     constraint = VENV / "constraint.txt"

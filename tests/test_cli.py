@@ -131,6 +131,9 @@ WRONG = [
     ("report {run} --data {tmp}/nodata", 2, "nodata does not exist"),
     ("recipes nosuch", 2, "no recipe 'nosuch'"),
     ("demo --pictures 3 --out {tmp}/demo", 2, "200 pictures"),
+    ("demo --minutes nan --out {tmp}/demo", 2, "for some time"),
+    ("demo --out {recipe}", 1, "tiny.toml"),
+    ("sample {run} -o {tmp}/s.png --separate {recipe}", 1, "tiny.toml"),
     ("nosuch", 2, "nosuch"),
     ("train --nosuch", 2, "nosuch"),
 ]

@@ -245,3 +245,48 @@ def test_snapshots_by_name(tiny: Recipe, data: Prepared, tmp_path: Path) -> None
         boceto.load(folder, "best")
     with pytest.raises(UsageError, match="no snapshot"):
         boceto.load(folder, "../../etc/passwd")
+
+
+@pytest.mark.parametrize("part", ["state.safetensors", "snapshots/000000064.safetensors", "run.json", "recipe.toml"])
+def test_folders_in_the_place_of_files_are_named(tiny: Recipe, data: Prepared, tmp_path: Path, part: str) -> None:
+    run = go(tiny, data, tmp_path / "run")
+    (run.folder / part).unlink()
+    (run.folder / part).mkdir()
+    with pytest.raises(boceto.BocetoError, match="folder"):
+        starting.resume(run.folder, changes=["train.kimg=1"]) if part.startswith("state") else boceto.load(run.folder)
+
+
+def test_pickles_are_not_loaded(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
+    run = go(tiny, data, tmp_path / "run")
+    torch.save({"step": torch.zeros(1)}, run.state)
+    with pytest.raises(Fault, match="damaged or cut short"):
+        starting.resume(run.folder, changes=["train.kimg=1"])
+
+
+@pytest.mark.parametrize("about", ["{}", '{"format": 1}', '{"format": 1, "data": []}', "[", '{"format": 99}'])
+def test_a_damaged_account_of_the_run_is_named(tiny: Recipe, data: Prepared, tmp_path: Path, about: str) -> None:
+    run = go(tiny, data, tmp_path / "run")
+    (run.folder / "run.json").write_text(about)
+    with pytest.raises(Fault, match=r"run\.json is damaged"):
+        Run(run.folder)
+
+
+def test_damage_in_the_log_is_passed_over(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
+    run = go(tiny, data, tmp_path / "run")
+    good = (run.folder / "log.jsonl").read_bytes()
+    damage = b'{"nimg": "a"}\n\xff\xfe\x00\n{"nimg": 5, "d/loss": "x"}\n[1]\n'
+    (run.folder / "log.jsonl").write_bytes(damage + good)
+    assert [entry["nimg"] for entry in run.read_log()] == [16, 32, 48, 64]
+    boceto.report(run.folder)
+    starting.resume(run.folder, changes=["train.kimg=0.08"], device_name="cpu")
+
+
+def test_too_little_memory_is_named(
+    tiny: Recipe, data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1000000000000 bytes")
+
+    monkeypatch.setattr(starting, "fit", refuse)
+    with pytest.raises(Fault, match=r"not enough memory .* train\.batch=4"):
+        go(tiny, data, tmp_path / "run")

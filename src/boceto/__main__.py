@@ -1,8 +1,6 @@
 """``python -m boceto``."""
 
-import sys
-
-from boceto.cli import main
+from boceto.cli import entry
 
 if __name__ == "__main__":  # worker processes import this file too
-    sys.exit(main())
+    entry()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,7 +19,7 @@ from boceto.version import __version__
 
 app = App(
     name="boceto",
-    help="Train a generator on your own drawings, see how good it is, and draw with it.",
+    help="Train a generator on your own drawings, watch how it goes, and draw with it.",
     help_epilogue="Begin with `boceto demo`, or with `boceto prepare FOLDER -o DATA`.",
     version=__version__,
     help_format="markdown",
@@ -106,7 +110,7 @@ def prepare(
     """
     from boceto.data.preparing import Progress
     from boceto.data.preparing import prepare as run
-    from boceto.terminal import Bar, say
+    from boceto.terminal import Bar, program, say
 
     with Bar("Preparing") as bar:
 
@@ -133,7 +137,7 @@ def prepare(
         _print_json(data.manifest)
     else:
         say(f"{out}: {data.summary()}")
-        say(f"next: boceto train dcgan-64 --data {out} --out run")
+        say(f"next:\n  {program()} train dcgan-64-quick --data {out} --out run --minutes 30")
 
 
 @app.command
@@ -180,7 +184,7 @@ def train(
     out
         The run folder.
     minutes
-        Stop after so many minutes of training; short for --set train.minutes=M.
+        Stop after so many minutes of training in all; short for --set train.minutes=M.
     """
     from boceto import starting
 
@@ -295,7 +299,7 @@ def report(run: Path, /, *, data: Path | None = None, as_json: AsJson = False) -
 def _train(as_json: bool, start: Any) -> None:
     """Run a training under a bar, and say how it ended."""
     from boceto import starting
-    from boceto.terminal import say, training_bar
+    from boceto.terminal import program, say, training_bar
 
     if as_json:
         run = start()
@@ -306,11 +310,16 @@ def _train(as_json: bool, start: Any) -> None:
     if as_json:
         _print_json({"run": str(run.folder), "nimg": seen, "finished": finished})
         return
+    boceto, train = program(), run.recipe.train
     if finished:
-        say(f"{run.folder}: finished at {seen:,} images; further with: boceto resume {run.folder} --set train.kimg=…")
-        say(f"next: boceto sample {run.folder} -o sheet.png, boceto report {run.folder}")
+        more = f"train.kimg={2 * seen / 1000:g}"
+        if train.minutes is not None and seen < train.kimg * 1000:
+            more = f"train.minutes={2 * train.minutes:g}"
+        say(f"{run.folder}: finished at {seen:,} images; {more.partition('=')[0]} is a total, so to go on:")
+        say(f"  {boceto} resume {run.folder} --set {more}")
+        say(f"next:\n  {boceto} sample {run.folder} -o sheet.png\n  {boceto} report {run.folder}")
     else:
-        say(f"{run.folder}: stopped at {seen:,} images, all saved; go on with: boceto resume {run.folder}")
+        say(f"{run.folder}: stopped at {seen:,} images, all saved; go on with:\n  {boceto} resume {run.folder}")
 
 
 def _print_json(value: Any) -> None:
@@ -319,20 +328,30 @@ def _print_json(value: Any) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code: 0 fine, 1 a fault, 2 wrong use."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a sign gets a ? for it
     try:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_none")
     except CycloptsError as error:
         return _complain(str(error).strip() + " (boceto --help shows how)", 2)
     except BocetoError as error:
         return _complain(str(error), error.exit_code)
+    except BrokenPipeError:  # whoever read us has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         return _complain("interrupted; what was saved before stands", 1)
     return 0
 
 
 def entry() -> None:
-    """The ``boceto`` command."""
-    sys.exit(main())
+    """The ``boceto`` command; SIGTERM ends it as tidily as Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    code = main()
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
+    sys.exit(code)
 
 
 def _complain(sentence: str, code: int) -> int:

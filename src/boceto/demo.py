@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
 from boceto import sampling, starting
 from boceto.data import preparing, sketchbook
 from boceto.data.prepared import MANIFEST, Prepared
-from boceto.errors import UsageError
+from boceto.errors import UsageError, os_errors
 from boceto.reporting.page import report
 from boceto.runs import write_image
 from boceto.terminal import Bar, clock, program, say, training_bar
@@ -23,30 +24,34 @@ def run_demo(out: Path, *, pictures: int, minutes: float, device_name: str) -> N
     Stages that are done already are passed over, so that an interrupted demo goes on where it stopped.
     Raises UsageError for impossible numbers, Fault if something cannot be written.
     """
-    if pictures < 200 or minutes <= 0:
+    if pictures < 200 or not 0 < minutes < math.inf:
         raise UsageError("the demo draws 200 pictures or more (--pictures) and trains for some time (--minutes)")
     began = time.monotonic()
     book, data, run, picture = out / "sketchbook", out / "data", out / "run", out / "new-drawings.png"
     if not (book / sketchbook.METADATA).is_file():
         say("1/4  A sketchbook: characters drawn by boceto itself, with faults planted among them")
-        with Bar("Drawing") as bar:
+        with Bar("Drawing") as bar, os_errors("draw in", book):
             written = sketchbook.write(book, pictures, progress=bar.show)
-        planted = ", ".join(f"{count} {kind}" for kind, count in written.faults.items())
-        say(f"     {book}: {written.pictures:,} good pictures; planted: {planted}")
+        planted = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in written.faults.items())
+        say(f"     {book}: {written.pictures:,} characters, and planted among them {planted}")
     if not (data / MANIFEST).is_file():
-        say(f"2/4  Preparing the portraits (--tags {TAGS})")
+        say(f"2/4  Preparing the portraits, about three in four (--tags {TAGS})")
         with Bar("Preparing") as bar:
-            preparing.prepare(book, data, tags=TAGS, progress=lambda p: bar.show(p.done, p.total, f"kept {p.kept:,}"))
+
+            def show(p: preparing.Progress) -> None:
+                bar.show(p.done, p.total, f"kept {p.kept:,}")
+
+            preparing.prepare(book, data, tags=TAGS, workers=None, progress=show)
     say(f"     {data}: {Prepared(data).summary()}")
     say(f"3/4  Training {RECIPE} for {minutes:g} minutes (Ctrl-C stops it and loses nothing)")
-    with training_bar() as show:
+    with training_bar() as show_training:
         starting.train(
             RECIPE,
             data,
             run,
             changes=[f"train.minutes={minutes}"],
             device_name=device_name,
-            show=show,
+            show=show_training,
             announce=_indented,
         )
     say("4/4  The report")
@@ -57,12 +62,15 @@ def run_demo(out: Path, *, pictures: int, minutes: float, device_name: str) -> N
     say(f"  new drawings     {picture}")
     say(f"  the report       {page}   (open it in a browser)")
     say(f"  the sketchbook   {book}   (what was left out, and why: {data / 'quarantine.csv'})")
-    say("Next:", "bold")
+    say("This is what some minutes give: faces, still rough. Next:", "bold")
     boceto = program()
-    say(f"  {boceto} resume {run} --set train.minutes={4 * minutes:g}      train on: it gets better")
-    say(f"  {boceto} sample {run} -n 100 --seed 1 -o sheet.png   more drawings")
-    say(f"  {boceto} prepare YOUR_DRAWINGS -o data            then your own: a folder of pictures is enough")
-    say(f"  {boceto} train dcgan-64 --data data --out run")
+    for command, comment in (
+        (f"resume {run} --set train.minutes={4 * minutes:g}", f"train on, to {4 * minutes:g} minutes in all"),
+        (f"sample {run} -n 100 --seed 1 -o sheet.png", "more drawings"),
+        ("prepare YOUR_DRAWINGS -o data", "then your own: any folder of pictures"),
+        ("train dcgan-64-quick --data data --out run --minutes 30", "and a generator of them"),
+    ):
+        say(f"  {f'{boceto} {command}':70} {comment}")
 
 
 def _indented(line: str) -> None:

@@ -54,6 +54,7 @@ _REMEDIES = {
     errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one"),
     errno.ENOTDIR: ("a part of that path is a file, not a folder", "choose another path"),
     errno.EISDIR: ("it is a folder, a file is needed", "choose another path"),
+    errno.EEXIST: ("something of that name is in the way", "choose another name"),
     errno.ENOENT: ("it does not exist", "check the path"),
 }
 

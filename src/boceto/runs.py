@@ -117,7 +117,7 @@ class Run:
         for line in lines:
             with contextlib.suppress(ValueError):
                 entry = json.loads(line)
-                if isinstance(entry, dict) and "nimg" in entry:
+                if _is_log_entry(entry):
                     entries.append(entry)
         return entries
 
@@ -181,8 +181,8 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Read tensors (on the CPU) and metadata; raises Fault if the file is missing or cut short."""
-    with os_errors("read", path):
-        path.stat()
+    with os_errors("read", path), path.open("rb"):
+        pass  # a folder, or one we may not read
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = dict(file.metadata() or {})
@@ -207,6 +207,15 @@ def _as_os_error(error: Exception) -> OSError:
     return OSError(int(number), text) if number.isdecimal() else OSError(text)
 
 
+def _is_log_entry(entry: object) -> bool:
+    """A line of numbers that says when it was written; anything else in the log is damage."""
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("nimg"), int)
+        and all(isinstance(value, int | float) for value in entry.values())
+    )
+
+
 def _by_nimg(folder: Path, suffix: str) -> dict[int, Path]:
     if not folder.is_dir():
         return {}
@@ -220,6 +229,10 @@ def _read_json(path: Path) -> dict[str, Any]:
         found = json.loads(content)
         if not isinstance(found, dict) or found.get("format") != FORMAT:
             raise ValueError(f"it is not in format {FORMAT}")
-    except ValueError as error:
-        raise Fault(f"{path} is damaged ({error}); the run cannot be opened with this boceto") from error
+        found["begun"], found["data"]["folder"], found["data"]["content_hash"], found["data"]["pictures"]
+        found["hardware"]["device"], found["software"], found["parameters"]["generator"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Fault(
+            f"{path} is damaged ({type(error).__name__}: {error}); the run cannot be opened with this boceto"
+        ) from error
     return found

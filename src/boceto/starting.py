@@ -18,7 +18,7 @@ import torch
 from boceto import archs, device, recipe
 from boceto.data.prepared import Prepared
 from boceto.device import Compute
-from boceto.errors import UsageError
+from boceto.errors import Fault, UsageError
 from boceto.recipe import Recipe
 from boceto.runs import Run
 from boceto.training import fit
@@ -91,9 +91,25 @@ def _go(
         announce(
             f"{run.recipe.arch['name']} on {compute.label}, {len(data):,} pictures, batch {run.recipe.train.batch}"
         )
-    with _interruptible() as stopping:
+    with _interruptible() as stopping, _memory_errors(run):
         fit(run, data, compute, show=show or (lambda progress: None), stop=stopping.is_set)
     return run
+
+
+@contextlib.contextmanager
+def _memory_errors(run: Run) -> Iterator[None]:
+    """Turn PyTorch's ways of running out of memory into one sentence."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        text = str(error).lower()
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "alloc" not in text:
+            raise
+        half = max(2, run.recipe.train.batch // 2)
+        raise Fault(
+            f"not enough memory to train {run.folder} with train.batch = {run.recipe.train.batch}; "
+            f"try --set train.batch={half}, or a narrower network"
+        ) from error
 
 
 def seen(run: Run) -> int:

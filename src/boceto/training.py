@@ -212,6 +212,8 @@ def fit(
             spent = {"seconds": round(state.seconds, 3), **pace.rate(now.nimg)}
             run.log({"nimg": now.nimg, "step": now.step, **spent, **latest})
             show(pace.progress(now.nimg, latest))
+        elif pace.quiet():
+            show(pace.progress(now.nimg))
         if leaving or now.due(watch.sample_kimg):
             run.save_sample(now.nimg, sampling.sheet(sampling.draw(state.ema, fixed, compute)))
         if saving:

@@ -48,13 +48,14 @@ class Means:
 
 
 class Pace:
-    """Wall time of a training, over all its sessions, and its speed since the last line."""
+    """Wall time of a training, over all its sessions, and its speed."""
 
     def __init__(self, train: TrainPart, nimg: int, seconds: float) -> None:
         self._train, self._earlier = train, seconds
         self._began = time.monotonic()
-        self._mark = nimg, seconds
-        self._rate = math.nan
+        self._mark = nimg, seconds  # at the last log line
+        self._told = self._began
+        self._latest: dict[str, float] = {}
 
     def seconds(self) -> float:
         """Seconds spent training, earlier sessions included."""
@@ -62,16 +63,27 @@ class Pace:
 
     def rate(self, nimg: int) -> dict[str, float]:
         """Images per second since the last call."""
-        before, mark = self._mark, (nimg, self.seconds())
-        self._mark = mark
-        self._rate = (mark[0] - before[0]) / max(mark[1] - before[1], 1e-9)
-        return {"images_per_second": round(self._rate, 2)}
+        before, self._mark = self._mark, (nimg, self.seconds())
+        return {"images_per_second": round(self._since(before, nimg), 2)}
 
-    def progress(self, nimg: int, latest: dict[str, float]) -> Progress:
-        """How far it is, at the latest rate."""
+    def quiet(self) -> bool:
+        """Has nothing been told for a second?"""
+        return time.monotonic() - self._told >= 1
+
+    def progress(self, nimg: int, latest: dict[str, float] | None = None) -> Progress:
+        """How far it is; with the means of the latest log line, whether it is of now or of a while ago."""
+        self._told = time.monotonic()
+        if latest is not None:
+            self._latest = latest
+        else:
+            self._rate = self._since(self._mark, nimg)
         target = math.ceil(self._train.kimg * 1000)
         left, share = max(target - nimg, 0) / self._rate, nimg / target
         if self._train.minutes is not None:
             budget, spent = self._train.minutes * 60, self.seconds()
             left, share = min(left, max(budget - spent, 0)), max(share, spent / budget)
-        return Progress(nimg, target, min(share, 1.0), self._rate, left, latest)
+        return Progress(nimg, target, min(share, 1.0), self._rate, left, self._latest)
+
+    def _since(self, mark: tuple[int, float], nimg: int) -> float:
+        self._rate = (nimg - mark[0]) / max(self.seconds() - mark[1], 1e-9)
+        return self._rate

@@ -23,6 +23,7 @@ from boceto.errors import Fault, UsageError, os_errors
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+_LEFT_OUT = {"tags": "by the tag query"}  # as people say it
 
 
 def sha256(path: Path) -> str:
@@ -92,7 +93,7 @@ class Prepared:
         """One line for people: how many, how big, what was left out."""
         m = self.manifest
         height, width, channels = self.shape
-        left = [f"{count} {stage}" for stage, count in m["left_out"].items() if count]
+        left = [f"{count:,} {_LEFT_OUT.get(stage, stage)}" for stage, count in m["left_out"].items() if count]
         return (
             f"{m['count']:,} of {m['found']:,} pictures, {width}×{height}, {'colour' if channels == 3 else 'grey'}"
             + (f"; left out: {', '.join(left)} (reasons in quarantine.csv)" if left else "; none left out")

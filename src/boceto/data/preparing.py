@@ -80,14 +80,15 @@ def prepare(
     paper: str = "white",
     min_side: int | None = None,
     enlarge: bool = False,
-    workers: int | None = None,
+    workers: int | None = 1,
     force: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Prepared:
     """Prepare the drawings of the folder ``source`` into the new folder ``out``; the options in everyday terms.
 
     ``size`` is a side or ``"WIDTHxHEIGHT"`` in pixels; ``paper`` lies under transparency; the rest is as in ``Frame``,
-    ``Options`` and ``write``.
+    ``Options`` and ``write``. More than one worker (None: one a core) starts Python anew for each, so the calling
+    script then needs ``if __name__ == "__main__":``.
     """
     height, width = framing.parse_size(str(size))
     how = Frame(height=height, width=width, fit=fit, grey=grey, paper=framing.parse_colour(paper), enlarge=enlarge)
@@ -155,7 +156,7 @@ def _check_place(source: Path, out: Path, force: bool) -> None:
     if not out.exists():
         return
     if not force:
-        raise UsageError(f"{out} exists already; give another -o, or --force to prepare it anew")
+        raise UsageError(f"{out} exists already; give another place (-o), or ask for it anew (--force, force=True)")
     if not (out / MANIFEST).is_file():
         raise UsageError(f"{out} exists and is no prepared dataset, so it is left alone; give another -o")
 
@@ -275,12 +276,14 @@ class _Writer:
     def finish(self, listing: sources.Source, left_out: Sequence[_Verdict]) -> None:
         self._flush()
         self._records.close()
-        rejected = sorted([*left_out, *self.rejected], key=lambda verdict: verdict.record)
+        faults = sorted(self.rejected, key=lambda verdict: verdict.record)
+        rejected = [*faults, *left_out]  # faults first: what a query leaves out can be very long
         with (self.folder / "quarantine.csv").open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file)
             table.writerow(("stage", "reason", "path"))
-            table.writerows((verdict.stage, verdict.reason, verdict.record.path) for verdict in rejected)
+            table.writerows((verdict.stage, verdict.reason, verdict.record.path) for verdict in faults)
             table.writerows(("orphan", reason, name) for reason, name in listing.orphans)
+            table.writerows((verdict.stage, verdict.reason, verdict.record.path) for verdict in left_out)
         counts = Counter(verdict.stage for verdict in rejected)
         options = asdict(self.options)
         records_hash = sha256(self.folder / "records.jsonl")

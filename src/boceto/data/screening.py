@@ -51,10 +51,13 @@ def open_picture(path: Path) -> Image.Image:
     except UnidentifiedImageError as error:
         raise Rejected("unreadable", "not a picture") from error
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        raise Rejected(
-            "unreadable", f"damaged: {' '.join(str(error).split())[:120] or type(error).__name__}"
-        ) from error
+        raise Rejected("unreadable", _damage(error)) from error
     return image
+
+
+def _damage(error: Exception) -> str:
+    what = " ".join(str(error).split())[:120] or type(error).__name__
+    return "cut short" if "truncated" in what.lower() else f"damaged: {what}"
 
 
 def require_size(image: Image.Image, min_side: int) -> None:

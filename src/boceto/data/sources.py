@@ -71,7 +71,9 @@ def _walk(folder: Path) -> Iterator[str]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in files:
             path = Path(here, name)
-            if name.startswith(".") or (path.is_symlink() and not path.resolve().is_relative_to(root)):
+            if name.startswith(".") or not path.is_file():  # pipes and sockets would never end
+                continue
+            if path.is_symlink() and not path.resolve().is_relative_to(root):
                 continue
             yield path.relative_to(root).as_posix()
 

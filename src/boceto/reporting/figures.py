@@ -98,7 +98,7 @@ def _first_pictures(sheet_: Image.Image, count: int, columns: int, gap: int = 2)
 
 
 def _chart(log: _Log, lines: Mapping[str, tuple[str, str]], ylabel: str) -> Figure:
-    figure = Figure(figsize=(7.2, 3.4), layout="constrained")
+    figure = Figure(figsize=(5.6, 3.1), layout="constrained")
     axes = figure.subplots()
     for key, (label, colour) in lines.items():
         points = [(entry["nimg"] / 1000, entry[key]) for entry in log if key in entry]

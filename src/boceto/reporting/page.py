@@ -16,7 +16,7 @@ from boceto import sampling
 from boceto.data.prepared import Prepared
 from boceto.errors import BocetoError
 from boceto.reporting import figures
-from boceto.runs import write_image, write_text
+from boceto.runs import Run, write_image, write_text
 from boceto.version import __version__
 
 SHOWN = 25  # pictures on the sheet
@@ -31,7 +31,7 @@ def report(run: Path | str, *, data: Path | str | None = None) -> Path:
     """
     model = sampling.load(run)
     opened = model.run
-    log = [entry for entry in opened.read_log() if "step" in entry]
+    log = [entry for entry in opened.read_log() if {"step", "seconds", "d/loss", "g/loss"} <= entry.keys()]
     folder = opened.folder / "figures"
     pictures: dict[str, Image.Image] = {"sheet": sampling.sheet(model.sample(SHOWN), scale=2)}
     note = ""
@@ -45,7 +45,7 @@ def report(run: Path | str, *, data: Path | str | None = None) -> Path:
     samples = opened.samples()
     if samples:
         pictures["evolution"] = figures.evolution(samples, opened.recipe.watch.samples)
-    charts = {"losses": figures.losses(log), "scores": figures.scores(log)}
+    charts = {"losses": figures.losses(_whole(log)), "scores": figures.scores(_whole(log))}
     for name, picture in pictures.items():
         write_image(folder / f"{name}.png", picture)
     for name, chart in charts.items():
@@ -59,6 +59,7 @@ def report(run: Path | str, *, data: Path | str | None = None) -> Path:
     page = opened.folder / "report.html"
     html = environment.get_template("page.html.j2").render(
         name=opened.folder.resolve().name,
+        subtitle=_subtitle(opened),
         facts=_facts(model, log),
         pictures={name: _embedded(picture) for name, picture in pictures.items()},
         charts={name: figures.svg(chart) for name, chart in charts.items()},
@@ -70,9 +71,20 @@ def report(run: Path | str, *, data: Path | str | None = None) -> Path:
     return page
 
 
+def _whole(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without a last line that stands for a few steps only, and would look like a sudden turn."""
+    gaps = np.diff([0, *(entry["nimg"] for entry in log)])
+    return log[:-1] if len(log) > 2 and gaps[-1] < 0.5 * np.median(gaps) else log
+
+
 def _real_pictures(data: Prepared) -> sampling.Images:
     chosen = np.random.Generator(np.random.PCG64(0)).choice(len(data), BESIDE, replace=len(data) < BESIDE)
     return data.gather(chosen)
+
+
+def _subtitle(run: Run) -> str:
+    begun = str(run.about["begun"])[:16].replace("T", " ")
+    return f"{run.recipe.arch['name']} on {Path(run.about['data']['folder']).name}, begun {begun} UTC"
 
 
 def _facts(model: sampling.Model, log: list[dict[str, Any]]) -> dict[str, str]:
@@ -88,7 +100,6 @@ def _facts(model: sampling.Model, log: list[dict[str, Any]]) -> dict[str, str]:
         "training time": f"{timedelta(seconds=round(seconds))}",
         "speed": f"{last.get('nimg', 0) / seconds:.1f} images/s" if seconds else "unknown",
         "device": about["hardware"]["device"],
-        "begun": about["begun"],
         "seed": str(recipe.train.seed),
         "data hash": about["data"]["content_hash"][:16],
         "software": ", ".join(f"{name} {version}" for name, version in about["software"].items()),
