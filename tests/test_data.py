@@ -393,9 +393,55 @@ def test_places_are_protected(drawings: Path, tmp_path: Path) -> None:
     precious.mkdir()
     (precious / "novel.txt").write_text("years of work")
     for force in (False, True):
-        with pytest.raises(UsageError, match="exists"):
+        with pytest.raises(UsageError, match=r"exists|left alone"):
             prepare(drawings, precious, force=force)
     assert (precious / "novel.txt").read_text() == "years of work"
+
+
+def test_nothing_of_anybody_else_is_removed(drawings: Path, tmp_path: Path) -> None:
+    """Not with --force, not for a name that looks like ours, not for what appears meanwhile."""
+    data = prepare(drawings, tmp_path / "data", size=16).folder
+    (data / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="left alone"):
+        prepare(drawings, data, size=16, force=True)
+    (data / "notes.txt").unlink()
+    inside = data / "originals"
+    inside.mkdir()
+    drawing(1).save(inside / "1.png")
+    with pytest.raises(UsageError, match="cannot take the place of its source"):
+        prepare(inside, data, size=16, force=True)
+    assert (inside / "1.png").exists()
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "manifest.json").write_text('{"name": "my site"}')
+    with pytest.raises(UsageError, match="left alone"):
+        prepare(drawings, site, size=16, force=True)
+    partial = tmp_path / "new.partial"
+    partial.mkdir()
+    (partial / "mine").touch()
+
+    def intrude(progress: preparing.Progress) -> None:
+        (tmp_path / "new").mkdir(exist_ok=True)
+        (tmp_path / "new" / "mine").touch()
+
+    with pytest.raises(UsageError, match="exists already"):
+        prepare(drawings, tmp_path / "new", size=16, progress=intrude)
+    assert (partial / "mine").exists() and (tmp_path / "new" / "mine").exists()
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_names_that_are_no_unicode(tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    for i, name in enumerate((b"good\xff.png", "line\u2028.png".encode(), b"plain.png")):
+        drawing(i).save(tmp_path / "x.png")
+        (tmp_path / "x.png").rename(folder / os.fsdecode(name))
+    (folder / os.fsdecode(b"bad\xfe.png")).touch()
+    (folder / "loop.png").symlink_to("loop.png")
+    data = prepare(folder, tmp_path / "data", size=16)
+    assert len(data) == len(data.records()) == 3
+    assert data.manifest["left_out"]["unreadable"] == 1
 
 
 def test_nothing_left_to_keep_leaves_nothing_behind(tmp_path: Path) -> None:

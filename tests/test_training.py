@@ -164,7 +164,7 @@ def test_divergence_ends_in_one_sentence_and_keeps_the_last_state(tiny: Recipe, 
     run = go(tiny, data, tmp_path / "run")
     before = run.state.read_bytes()
     with pytest.raises(Fault, match=r"training diverged: .*not finite"):
-        starting.resume(run.folder, changes=["train.kimg=1000", "train.g_lr=1e30"], device_name="cpu")
+        starting.resume(run.folder, changes=["train.kimg=1000", "train.g_lr=1e12"], device_name="cpu")
     assert run.state.read_bytes() == before
 
 
@@ -290,3 +290,27 @@ def test_too_little_memory_is_named(
     monkeypatch.setattr(starting, "fit", refuse)
     with pytest.raises(Fault, match=r"not enough memory .* train\.batch=4"):
         go(tiny, data, tmp_path / "run")
+
+
+def test_a_missing_state_is_no_new_start(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
+    run = go(tiny, data, tmp_path / "run")
+    log = (run.folder / "log.jsonl").read_bytes()
+    run.state.unlink()
+    with pytest.raises(Fault, match="is missing"):
+        starting.resume(run.folder, changes=["train.kimg=1"], device_name="cpu")
+    assert (run.folder / "log.jsonl").read_bytes() == log
+    assert boceto.load(run.folder).nimg == 64
+
+
+def test_a_start_cut_short_can_be_made_again(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    for name in ("run.json", ".run.json.partial", ".recipe.toml.partial"):
+        (out / name).write_text("{")
+    assert starting.seen(go(tiny, data, out)) == 64
+
+
+def test_stopped_between_state_and_snapshot(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
+    run = go(tiny, data, tmp_path / "run")
+    (run.folder / "snapshots" / "000000064.safetensors").unlink()
+    assert starting.seen(go(tiny, data, tmp_path / "run")) == 64

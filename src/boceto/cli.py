@@ -23,6 +23,7 @@ app = App(
     help_epilogue="Begin with `boceto demo`, or with `boceto prepare FOLDER -o DATA`.",
     version=__version__,
     help_format="markdown",
+    suppress_keyboard_interrupt=False,
 )
 
 Changes = Annotated[list[str] | None, Parameter(name="--set", negative=(), help="key=value of the recipe; repeatable")]

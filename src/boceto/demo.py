@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from pathlib import Path
 
@@ -31,7 +32,10 @@ def run_demo(out: Path, *, pictures: int, minutes: float, device_name: str) -> N
     if not (book / sketchbook.METADATA).is_file():
         say("1/4  A sketchbook: characters drawn by boceto itself, with faults planted among them")
         with Bar("Drawing") as bar, os_errors("draw in", book):
-            written = sketchbook.write(book, pictures, progress=bar.show)
+            drawing = out / ".sketchbook.partial"  # ours alone: an interrupted demo draws anew
+            shutil.rmtree(drawing, ignore_errors=True)
+            written = sketchbook.write(drawing, pictures, progress=bar.show)
+            drawing.rename(book)
         planted = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in written.faults.items())
         say(f"     {book}: {written.pictures:,} characters, and planted among them {planted}")
     if not (data / MANIFEST).is_file():

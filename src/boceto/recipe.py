@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from boceto.errors import UsageError, nearest, os_errors
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
+Every = Annotated[float, Field(ge=0.001, le=1e12, allow_inf_nan=False)]  # thousands of images: at least one
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 M = TypeVar("M", bound=BaseModel)
 
@@ -69,9 +70,9 @@ class TrainPart(Section):
 class WatchPart(Section):
     """[watch] What is written while it trains, every so many thousand images."""
 
-    log_kimg: Positive = Field(1.0, description="one line in log.jsonl: means since the last")
-    sample_kimg: Positive = Field(10.0, description="one sheet in samples/")
-    snapshot_kimg: Positive = Field(50.0, description="one snapshot, and the state to resume from")
+    log_kimg: Every = Field(1.0, description="one line in log.jsonl: means since the last")
+    sample_kimg: Every = Field(10.0, description="one sheet in samples/")
+    snapshot_kimg: Every = Field(50.0, description="one snapshot, and the state to resume from")
     samples: int = Field(25, ge=1, le=400, description="pictures on a sheet, from fixed latents")
 
 
@@ -138,7 +139,7 @@ def load(name_or_path: str | Path) -> Recipe:
         path, content = Path(f"{name_or_path}"), text(str(name_or_path)).encode()
     try:
         return parse(tomllib.loads(content.decode("utf-8")), str(path))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"recipe {path} is not valid TOML: {error}") from error
 
 
@@ -180,5 +181,5 @@ def _complaint(model: type[BaseModel], detail: Mapping[str, Any], prefix: str) -
 def _toml_value(value: str) -> Any:
     try:
         return tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return value

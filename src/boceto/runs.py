@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -44,10 +45,17 @@ def replacing(path: Path) -> Iterator[Path]:
             yield temporary
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
+            temporary.chmod(0o666 & ~_umask())  # safetensors writes for its owner alone
             temporary.replace(path)
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
 
 
 def write_text(path: Path, text: str) -> None:
@@ -88,7 +96,8 @@ class Run:
     @classmethod
     def create(cls, folder: Path, recipe: Recipe, about: Mapping[str, Any]) -> Run:
         """Make a new run folder. Raises UsageError if something else already is there."""
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        begun = {ABOUT, f".{ABOUT}.partial", f".{RECIPE}.partial"}  # what an interrupted start leaves
+        if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - begun):
             raise UsageError(f"{folder} exists and is not a run folder; give another --out")
         write_text(folder / ABOUT, json.dumps({"format": FORMAT, **about}, indent=2) + "\n")
         write_text(folder / RECIPE, recipe.to_toml())  # last: with it the folder is a run
@@ -115,7 +124,7 @@ class Run:
         with os_errors("read", path):
             lines = path.read_bytes().splitlines()
         for line in lines:
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):
                 entry = json.loads(line)
                 if _is_log_entry(entry):
                     entries.append(entry)
@@ -188,7 +197,8 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             metadata = dict(file.metadata() or {})
         return load_file(path), metadata
     except (safetensors.SafetensorError, ValueError) as error:
-        raise Fault(f"{path} is damaged or cut short ({error}); take an earlier snapshot, or train anew") from error
+        remedy = "use another snapshot (--snapshot NAME), or train with another --out"
+        raise Fault(f"{path} is damaged or cut short ({error}); {remedy}") from error
 
 
 def restore(module: torch.nn.Module, tensors: Mapping[str, Tensor], prefix: str, source: Path) -> None:
@@ -212,7 +222,7 @@ def _is_log_entry(entry: object) -> bool:
     return (
         isinstance(entry, dict)
         and isinstance(entry.get("nimg"), int)
-        and all(isinstance(value, int | float) for value in entry.values())
+        and all(isinstance(value, int | float) and math.isfinite(value) for value in entry.values())
     )
 
 

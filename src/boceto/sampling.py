@@ -42,7 +42,7 @@ def draw(generator: nn.Module, z: Tensor, compute: Compute, chunk: int = 64) -> 
 def sheet(images: Images, columns: int | None = None, gap: int = 2, scale: int = 1) -> Image.Image:
     """Pictures in rows on white: uint8 (N, H, W, C) → one image, as square as possible unless ``columns`` is given."""
     n, height, width, channels = images.shape
-    columns = columns or math.ceil(math.sqrt(n))
+    columns = min(n, columns or math.ceil(math.sqrt(n)))
     rows = math.ceil(n / columns)
     canvas = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), 255, dtype=np.uint8)
     for i, image in enumerate(images):
@@ -58,12 +58,15 @@ def write_sheet(
     """Write pictures as one sheet, and each alone into ``separate``; returns the paths of the latter."""
     if not 1 <= scale <= 16 or (columns is not None and columns < 1):
         raise UsageError("a sheet has 1 or more columns and is enlarged 1 to 16 times")
-    write_image(out, sheet(images, columns, scale=scale))
+    if separate is not None and separate.is_dir() and any(separate.iterdir()):
+        raise UsageError(f"folder {separate} is not empty, and nothing in it shall be overwritten; give another")
     if separate is None:
+        write_image(out, sheet(images, columns, scale=scale))
         return []
     paths = [separate / f"{i:05d}.png" for i in range(len(images))]
     for path, image in zip(paths, images, strict=True):
         write_image(path, sheet(image[None], gap=0))
+    write_image(out, sheet(images, columns, scale=scale))
     return paths
 
 

@@ -25,6 +25,9 @@ from boceto.training import fit
 from boceto.version import __version__
 from boceto.watching import Progress
 
+# The terminal's Ctrl-C, a scheduler's or a system's request to end, a closed terminal.
+_STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
 # What a run may be told anew when it is trained further; all else would make it another run.
 _MAY_CHANGE = {"train.kimg", "train.minutes"}
 
@@ -73,7 +76,7 @@ def resume(
     _require_same_data(run, prepared)
     wanted = _fitted(run.recipe.changed(changes), prepared)
     for key, (old, new) in _differences(run.recipe, wanted).items():
-        if key.startswith("arch.") or key == "train.seed":
+        if _is_fixed(key):
             raise UsageError(f"{key} cannot change from {old} to {new} in a run; start another with boceto train")
     compute = device.choose(device_name, wanted.train.precision)
     run.revise(wanted)
@@ -161,10 +164,13 @@ def _differences(old: Recipe, new: Recipe) -> dict[str, tuple[Any, Any]]:
 def _require_same_recipe(run: Run, wanted: Recipe) -> None:
     for key, (old, new) in _differences(run.recipe, wanted).items():
         if key not in _MAY_CHANGE:
-            raise UsageError(
-                f"{run.folder} was begun with {key} = {old}, not {new}; give another --out, "
-                f"or change it knowingly with: boceto resume {run.folder} --set {key}={new}"
-            )
+            knowingly = "" if _is_fixed(key) else f", or change it knowingly: boceto resume {run.folder} --set {key}=…"
+            raise UsageError(f"{run.folder} was begun with {key} = {old}, not {new}; give another --out{knowingly}")
+
+
+def _is_fixed(key: str) -> bool:
+    """The network, the seed and the fixed latents make a run what it is."""
+    return key.startswith("arch.") or key in ("train.seed", "watch.samples")
 
 
 def _require_same_data(run: Run, data: Prepared) -> None:
@@ -200,7 +206,7 @@ def _interruptible() -> Iterator[threading.Event]:
         event.set()
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    earlier = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    earlier = {number: signal.signal(number, note) for number in _STOPPING}
     try:
         yield event
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sys
 import time
@@ -18,7 +19,15 @@ from rich.text import Text
 if TYPE_CHECKING:
     from boceto import watching
 
-console = Console(highlight=False, soft_wrap=True)
+
+class _Console(Console):
+    """A console whose reader may go away: what is shown never stops the work."""
+
+    def on_broken_pipe(self) -> None:
+        self.file = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  for the rest of the process
+
+
+console = _Console(highlight=False, soft_wrap=True)
 _PLAIN_EVERY_S = 10.0
 
 
@@ -97,4 +106,5 @@ def program() -> str:
 
 def say(text: str = "", style: str = "") -> None:
     """Print a line, as it stands."""
-    console.print(Text(text, style=style))
+    with contextlib.suppress(OSError, ValueError):
+        console.print(Text(text, style=style))

@@ -193,6 +193,12 @@ def fit(
     state = State.fresh(recipe, compute)
     if run.state.exists():
         state.load(run.state)
+        if state.now.nimg not in run.snapshots():  # stopped between the two
+            run.save_snapshot(state.now.nimg, state.nets())
+    elif run.snapshots():
+        raise Fault(
+            f"{run.state} is missing, so {run.folder} cannot go on; train with another --out, this one can sample"
+        )
     run.rewind_log(state.now.nimg)
     fixed = sampling.latents(watch.samples, state.gan.z_dim, train.seed)
     if state.now.nimg == 0:
@@ -217,11 +223,11 @@ def fit(
         if leaving or now.due(watch.sample_kimg):
             run.save_sample(now.nimg, sampling.sheet(sampling.draw(state.ema, fixed, compute)))
         if saving:
+            state.save(run.state)  # before the snapshot: then no snapshot is ever ahead of the state
             run.save_snapshot(now.nimg, state.nets())
             scores = {name: value for evaluate in evaluators for name, value in evaluate(state.ema, now)}
             if scores:
                 run.log({"nimg": now.nimg, **scores})
-            state.save(run.state)
         if leaving:
             break
     return state

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boceto.data import sources
-from boceto.errors import Fault, UsageError, os_errors
+from boceto.errors import BocetoError, Fault, UsageError, os_errors
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -39,10 +39,14 @@ class Prepared:
         """Open and check against the manifest. Raises UsageError if it is no dataset, Fault if a shard is damaged."""
         self.folder = Path(folder)
         self.manifest = _read_manifest(self.folder)
-        height, width, channels = self.manifest["shape"]
-        self.shape: tuple[int, int, int] = (height, width, channels)
-        self._shards = [self._open(shard) for shard in self.manifest["shards"]]
-        self._ends = list(np.cumsum([len(shard) for shard in self._shards]))
+        try:
+            height, width, channels = self.manifest["shape"]
+            self.shape: tuple[int, int, int] = (height, width, channels)
+            self._shards = [self._open(shard) for shard in self.manifest["shards"]]
+            self._ends = list(np.cumsum([len(shard) for shard in self._shards]))
+            len(self)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise Fault(f"{self.folder / MANIFEST} is damaged ({error}); prepare the dataset again") from error
 
     def _open(self, entry: dict[str, Any]) -> NDArray[np.uint8]:
         path = self.folder / Path(entry["file"]).name
@@ -50,8 +54,8 @@ class Prepared:
         if not path.is_file() or path.stat().st_size != entry["bytes"]:
             raise Fault(f"shard {path} is missing or cut short; {remedy}")
         try:
-            shard: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, OSError) as error:
+            shard: NDArray[np.uint8] = np.lib.format.open_memmap(path, mode="r")
+        except (ValueError, OSError, EOFError) as error:
             raise Fault(f"shard {path} cannot be read ({error}); {remedy}") from error
         if shard.dtype != np.uint8 or shard.shape != (entry["count"], *self.shape):
             raise Fault(f"shard {path} holds {shard.dtype} {shard.shape}, not what the manifest says; {remedy}")
@@ -101,8 +105,20 @@ class Prepared:
         )
 
 
+def is_prepared(folder: Path) -> bool:
+    """Is this a folder that ``prepare`` has written, and nothing else in it?"""
+    try:
+        manifest = _read_manifest(folder)
+        ours = {MANIFEST, "records.jsonl", "quarantine.csv", *(shard["file"] for shard in manifest["shards"])}
+    except (BocetoError, KeyError, TypeError):
+        return False
+    return {path.name for path in folder.iterdir()} <= ours
+
+
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
+    if folder.is_file():
+        raise UsageError(f"dataset {folder} is a file; give the folder that boceto prepare has made")
     if not folder.is_dir():
         raise UsageError(f"dataset {folder} does not exist; make it with: boceto prepare FOLDER -o {folder}")
     if not path.is_file():
@@ -113,7 +129,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_bytes())
         version = manifest["format"]
         manifest["shape"], manifest["shards"], manifest["content_hash"], manifest["source"], manifest["records"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Fault(f"{path} is damaged ({type(error).__name__}: {error}); prepare the dataset again") from error
     if version != FORMAT:
         raise UsageError(f"{folder} is in format {version}, this boceto reads {FORMAT}; prepare it again")

@@ -9,7 +9,9 @@ import csv
 import hashlib
 import json
 import os
+import secrets
 import shutil
+import signal
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -22,7 +24,7 @@ import numpy as np
 
 from boceto.data import framing, screening, sources
 from boceto.data.framing import Fit, Frame
-from boceto.data.prepared import FORMAT, MANIFEST, Prepared, sha256
+from boceto.data.prepared import FORMAT, MANIFEST, Prepared, is_prepared, sha256
 from boceto.data.screening import Pixels, Rejected
 from boceto.errors import UsageError, os_errors
 from boceto.version import __version__
@@ -114,6 +116,7 @@ def write(
     The result does not depend on ``workers`` (None: all cores). An existing ``out`` is replaced only with ``force``,
     and only if it is a prepared dataset. Raises UsageError (bad source, query or place; nothing left to keep) or Fault.
     """
+    out = out.resolve()
     _check_place(source, out, force)
     asks = screening.tag_query(options.tags) if options.tags else None
     listing = sources.read(source)
@@ -125,10 +128,8 @@ def write(
     ]
     if not asked:
         raise UsageError(f'no picture of {source} matches the tags "{options.tags}"; check the names and the query')
-    partial = out.with_name(out.name + ".partial")
+    partial = _beside(out, "partial")
     with os_errors("write", out):
-        if partial.exists():
-            shutil.rmtree(partial)
         partial.mkdir(parents=True)
     try:
         with os_errors("write", out):
@@ -140,25 +141,44 @@ def write(
             if not writer.count:
                 raise UsageError(_nothing_kept(source, [*left_out, *writer.rejected]))
             writer.finish(listing, left_out)
-            if out.exists():
-                shutil.rmtree(out)
-            partial.rename(out)
+            _check_place(source, out, force)  # again: it may have appeared meanwhile
+            _put_in_place(partial, out)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     return Prepared(out)
 
 
+def _beside(out: Path, what: str) -> Path:
+    """A hidden name of our own beside ``out``."""
+    return out.with_name(f".{out.name}.{secrets.token_hex(4)}.{what}")
+
+
+def _put_in_place(partial: Path, out: Path) -> None:
+    """Move a finished dataset to its place; one that is there is put aside first and removed last."""
+    if not out.exists():
+        partial.rename(out)
+        return
+    aside = _beside(out, "old")
+    out.rename(aside)
+    try:
+        partial.rename(out)
+    except BaseException:
+        aside.rename(out)
+        raise
+    shutil.rmtree(aside)
+
+
 def _check_place(source: Path, out: Path, force: bool) -> None:
     """Refuse places where writing would lose or mix something."""
-    if out.resolve() == source.resolve():
-        raise UsageError(f"the prepared dataset cannot take the place of its source {source}; give another -o")
+    if source.resolve().is_relative_to(out):
+        raise UsageError(f"the prepared dataset {out} cannot take the place of its source {source}; give another -o")
     if not out.exists():
         return
     if not force:
         raise UsageError(f"{out} exists already; give another place (-o), or ask for it anew (--force, force=True)")
-    if not (out / MANIFEST).is_file():
-        raise UsageError(f"{out} exists and is no prepared dataset, so it is left alone; give another -o")
+    if not is_prepared(out):
+        raise UsageError(f"{out} is no prepared dataset, or holds other files, so it is left alone; give another -o")
 
 
 def _nothing_kept(source: Path, rejected: Sequence[_Verdict]) -> str:
@@ -198,6 +218,11 @@ def _examine_one(root: Path, record: sources.Record, options: Options) -> _Verdi
         return _Verdict(record, stage=verdict.stage, reason=verdict.reason)
 
 
+def _leave_interrupts() -> None:
+    """Ctrl-C reaches workers too; the parent alone answers it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _examined(
     root: Path, records: Sequence[sources.Record], options: Options, workers: int | None
 ) -> Iterator[_Verdict]:
@@ -208,7 +233,7 @@ def _examined(
         for chunk in chunks:
             yield from _examine(root, chunk, options)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_interrupts) as pool:
         waiting: deque[Future[list[_Verdict]]] = deque()
         try:
             for chunk in chunks:
@@ -252,7 +277,7 @@ class _Writer:
                 self.rejected.append(replace(verdict, pixels=None, stage="duplicate", reason=reason))
                 return
             self._duplicates.add(verdict.fingerprint, verdict.pixels)
-        self._records.write(json.dumps(asdict(verdict.record), ensure_ascii=False) + "\n")
+        self._records.write(json.dumps(asdict(verdict.record)) + "\n")
         self.kept_paths.append(verdict.record.path)
         self._buffer.append(verdict.pixels)
         self.count += 1
@@ -278,7 +303,9 @@ class _Writer:
         self._records.close()
         faults = sorted(self.rejected, key=lambda verdict: verdict.record)
         rejected = [*faults, *left_out]  # faults first: what a query leaves out can be very long
-        with (self.folder / "quarantine.csv").open("w", encoding="utf-8", newline="") as file:
+        with (self.folder / "quarantine.csv").open(
+            "w", encoding="utf-8", errors="backslashreplace", newline=""
+        ) as file:
             table = csv.writer(file)
             table.writerow(("stage", "reason", "path"))
             table.writerows((verdict.stage, verdict.reason, verdict.record.path) for verdict in faults)
@@ -304,4 +331,4 @@ class _Writer:
             "shards": self._shards,
             "records": {"file": "records.jsonl", "sha256": records_hash},
         }
-        (self.folder / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        (self.folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")

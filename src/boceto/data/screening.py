@@ -20,6 +20,8 @@ from PIL import Image, UnidentifiedImageError
 from boceto.errors import UsageError
 
 Pixels = NDArray[np.uint8]
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF")  # no others: some start programs
+Image.init()  # Pillow looks up named formats among those already loaded
 
 
 class Rejected(Exception):
@@ -42,7 +44,7 @@ def open_picture(path: Path) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(BytesIO(content))
+            image = Image.open(BytesIO(content), formats=FORMATS)
             image.load()
     except Rejected:
         raise

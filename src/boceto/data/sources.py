@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from boceto.errors import UsageError, os_errors
+from boceto.errors import Fault, UsageError, os_errors
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 METADATA = "metadata.jsonl"
@@ -67,7 +67,7 @@ def read(folder: Path) -> Source:
 def _walk(folder: Path) -> Iterator[str]:
     """Files below a folder, relative, with ``/``; hidden ones and links that leave the folder are passed over."""
     root = folder.resolve()
-    for here, folders, files in os.walk(root):
+    for here, folders, files in os.walk(root, onerror=_fail):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in files:
             path = Path(here, name)
@@ -76,6 +76,11 @@ def _walk(folder: Path) -> Iterator[str]:
             if path.is_symlink() and not path.resolve().is_relative_to(root):
                 continue
             yield path.relative_to(root).as_posix()
+
+
+def _fail(error: OSError) -> None:
+    """A folder that cannot be read is said, not passed over."""
+    raise Fault(f"cannot read folder {error.filename}: {error.strerror}; change its permissions or move it away")
 
 
 def _class_folders(pictures: list[str]) -> dict[str, str]:

@@ -57,6 +57,8 @@ def evolution(samples: Mapping[int, Path], count: int, rows: int = 8, columns: i
     in the logarithm of time, since most happens early.
     """
     moments = sorted(samples)
+    if not moments:
+        raise ValueError("no sheets")
     chosen = sorted({moments[round(i)] for i in np.geomspace(1, len(moments), min(rows, len(moments))) - 1})
     strips = [_first_pictures(Image.open(samples[nimg]).convert("RGB"), count, columns) for nimg in chosen]
     margin, font = 92, ImageFont.load_default(15)

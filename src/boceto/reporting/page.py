@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +15,7 @@ from PIL import Image
 
 from boceto import sampling
 from boceto.data.prepared import Prepared
-from boceto.errors import BocetoError
+from boceto.errors import BocetoError, UsageError
 from boceto.reporting import figures
 from boceto.runs import Run, write_image, write_text
 from boceto.version import __version__
@@ -36,14 +37,14 @@ def report(run: Path | str, *, data: Path | str | None = None) -> Path:
     pictures: dict[str, Image.Image] = {"sheet": sampling.sheet(model.sample(SHOWN), scale=2)}
     note = ""
     try:
-        real = _real_pictures(Prepared(data if data is not None else opened.about["data"]["folder"]))
+        real = _real_pictures(opened, data)
         pictures["generated-and-real"] = figures.generated_and_real(model.sample(BESIDE, seed=1), real)
     except BocetoError as error:
         if data is not None:
             raise
         note = f"No real pictures are shown beside them: {error}."
     samples = opened.samples()
-    if samples:
+    with contextlib.suppress(OSError, ValueError):  # one damaged sheet shall not cost the page
         pictures["evolution"] = figures.evolution(samples, opened.recipe.watch.samples)
     charts = {"losses": figures.losses(_whole(log)), "scores": figures.scores(_whole(log))}
     for name, picture in pictures.items():
@@ -77,7 +78,11 @@ def _whole(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return log[:-1] if len(log) > 2 and gaps[-1] < 0.5 * np.median(gaps) else log
 
 
-def _real_pictures(data: Prepared) -> sampling.Images:
+def _real_pictures(run: Run, folder: Path | str | None) -> sampling.Images:
+    """Some of the pictures the run was trained on; raises UsageError if the dataset is another one."""
+    data = Prepared(folder if folder is not None else run.about["data"]["folder"])
+    if data.content_hash != run.about["data"]["content_hash"]:
+        raise UsageError(f"{data.folder} holds other pictures than {run.folder} was trained on")
     chosen = np.random.Generator(np.random.PCG64(0)).choice(len(data), BESIDE, replace=len(data) < BESIDE)
     return data.gather(chosen)
 

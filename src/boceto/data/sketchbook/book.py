@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -173,6 +174,11 @@ def _chunks(pages: Sequence[Page], length: int) -> Iterator[Sequence[Page]]:
         yield pages[start : start + length]
 
 
+def _leave_interrupts() -> None:
+    """Ctrl-C reaches workers too; the parent alone answers it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def write(
     folder: Path,
     count: int = 4000,
@@ -207,7 +213,7 @@ def write(
         collect(_write_pages(folder, chunk, seed, size) for chunk in chunks)
     else:
         # Spawned rather than forked: the caller may hold threads, and all platforms then behave alike.
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_interrupts) as pool:
             jobs = [pool.submit(_write_pages, folder, chunk, seed, size) for chunk in chunks]
             collect(job.result() for job in jobs)
     (folder / METADATA).write_text("".join(line + "\n" for line in lines), encoding="utf-8", newline="\n")
