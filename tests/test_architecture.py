@@ -21,7 +21,7 @@ SOURCE = Path(boceto.__file__).parent
 # The rooms from the ground up; a module may import from its own row and from rows above it in this list only.
 FLOORS = [
     ["version", "errors"],
-    ["recipe", "clock", "device", "objectives", "nn"],
+    ["recipe", "clock", "device", "objectives", "nn", "workers"],
     ["gan"],
     ["archs", "data", "runs"],
     ["sampling", "watching"],
@@ -141,10 +141,10 @@ def test_save_and_load_give_the_same_picture(name: str, tmp_path: Path) -> None:
     a = State.fresh(setting, compute)
     pictures = [torch.randint(0, 256, (8, *a.gan.image_shape), dtype=torch.uint8).numpy()]
     list(steps(a, pictures, compute, setting))
-    a.save(tmp_path / "state.safetensors")
+    a.save(tmp_path / "state.safetensors", "one")
     torch.manual_seed(99)
     b = State.fresh(setting.changed(["train.seed=99"]), compute)
-    b.load(tmp_path / "state.safetensors")
+    b.load(tmp_path / "state.safetensors", "one")
     z = torch.randn(3, a.gan.z_dim)
     assert torch.equal(a.ema(z), b.ema(z))
     assert torch.equal(a.gan.generator.eval()(z), b.gan.generator.eval()(z))

@@ -205,14 +205,14 @@ def test_every_mode_becomes_rgb() -> None:
         "YCbCr": (red.convert("YCbCr"), (254, 0, 0)),
     }
     for mode, (image, expected) in cases.items():
-        flat = framing.upright(image)
+        flat, _ = framing.upright(image, Frame())
         assert flat.mode == "RGB"
         assert np.abs(np.subtract(flat.getpixel((4, 4)), expected)).max() <= 2, mode  # type: ignore[arg-type]
 
 
 def test_paper_lies_under_transparency() -> None:
     clear = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
-    assert framing.upright(clear, "#102030").getpixel((0, 0)) == (16, 32, 48)
+    assert framing.upright(clear, Frame(paper="#102030"))[0].getpixel((0, 0)) == (16, 32, 48)
 
 
 def test_exif_orientation_is_applied() -> None:
@@ -221,15 +221,15 @@ def test_exif_orientation_is_applied() -> None:
     exif[0x0112] = 6  # turned by a quarter
     out = io.BytesIO()
     image.save(out, "JPEG", exif=exif)
-    assert framing.upright(Image.open(out)).size == (10, 20)
+    assert framing.upright(Image.open(out), Frame())[0].size == (10, 20)
 
 
 def test_colour_profiles_are_applied_and_broken_ones_ignored() -> None:
     image = Image.new("RGB", (8, 8), (200, 100, 50))
     image.info["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    assert np.abs(np.subtract(framing.upright(image).getpixel((0, 0)), (200, 100, 50))).max() <= 1  # type: ignore[arg-type]
+    assert np.abs(np.subtract(framing.upright(image, Frame())[0].getpixel((0, 0)), (200, 100, 50))).max() <= 1  # type: ignore[arg-type]
     image.info["icc_profile"] = b"nonsense"
-    assert framing.upright(image).getpixel((0, 0)) == (200, 100, 50)
+    assert framing.upright(image, Frame())[0].getpixel((0, 0)) == (200, 100, 50)
 
 
 @pytest.mark.parametrize("fit", ["letterbox", "squish", "crop", "fill"])

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from boceto.errors import BocetoError
+from boceto.errors import BocetoError, os_fault
 from boceto.version import __version__
 
 app = App(
@@ -152,7 +152,9 @@ def recipes(name: str | None = None, /, *, as_json: AsJson = False) -> None:
 
     if name is not None:
         shown = recipe.load(name)
-        _print_json(shown.model_dump(mode="json")) if as_json else say(recipe.text(name).rstrip())
+        own = name in recipe.names()
+        text = recipe.text(name) if own else shown.to_toml()
+        _print_json(shown.model_dump(mode="json")) if as_json else say(text.rstrip())
     elif as_json:
         _print_json(recipe.names())
     else:
@@ -268,7 +270,7 @@ def sample(
     from boceto.terminal import say
 
     model = sampling.load(run, snapshot, device)
-    written = sampling.write_sheet(model.sample(n, seed, psi), out, columns=columns, scale=scale, separate=separate)
+    written = sampling.write_sheet(model, out, n, seed, psi, columns=columns, scale=scale, separate=separate)
     if as_json:
         _print_json(
             {"sheet": str(out), "pictures": [str(p) for p in written], "snapshot": model.path.stem, "seed": seed}
@@ -341,6 +343,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read us has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        return _complain(str(os_fault("reach", error.filename or "a file", error)), 1)
+    except MemoryError:
+        return _complain("not enough memory for this; ask for less at once, or close other programs", 1)
     except KeyboardInterrupt:
         return _complain("interrupted; what was saved before stands", 1)
     return 0

@@ -7,13 +7,14 @@ without the other is slower); weights, optimisers and everything that is summed 
 from __future__ import annotations
 
 import platform
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
-from boceto.errors import UsageError
+from boceto.errors import Fault, UsageError
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -59,6 +60,18 @@ def choose(device: str = "auto", precision: str = "auto") -> Compute:
         raise UsageError("train.precision = bfloat16 is not offered on mps; use auto or float32")
     dtype = torch.bfloat16 if precision == "bfloat16" or (precision == "auto" and bf16) else torch.float32
     return Compute(torch.device(device), dtype, f"{_name(device)}, {str(dtype).removeprefix('torch.')}")
+
+
+@contextmanager
+def memory_errors(doing: str, remedy: str) -> Iterator[None]:
+    """Turn PyTorch's and NumPy's ways of running out of memory into a Fault: ``not enough memory to …; try …``."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        text = str(error).lower()
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "alloc" not in text:
+            raise
+        raise Fault(f"not enough memory to {doing}; try {remedy}") from error
 
 
 def _has_fast_bf16(device: str) -> bool:

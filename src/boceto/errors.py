@@ -59,11 +59,16 @@ _REMEDIES = {
 }
 
 
+def os_fault(doing: str, path: Path | str, error: OSError) -> Fault:
+    """An OSError as a sentence: ``cannot write PATH: no space is left on the disk; free some …``."""
+    what, remedy = _REMEDIES.get(error.errno or 0, (error.strerror or str(error), "mend that and run again"))
+    return Fault(f"cannot {doing} {path}: {what}; {remedy}")
+
+
 @contextlib.contextmanager
 def os_errors(doing: str, path: Path | str) -> Iterator[None]:
-    """Turn an OSError inside into a Fault: ``cannot write PATH: no space is left on the disk; free some …``."""
+    """Turn an OSError inside into a Fault."""
     try:
         yield
     except OSError as error:
-        what, remedy = _REMEDIES.get(error.errno or 0, (error.strerror or str(error), "mend that and run again"))
-        raise Fault(f"cannot {doing} {path}: {what}; {remedy}") from error
+        raise os_fault(doing, path, error) from error

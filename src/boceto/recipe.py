@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from boceto.errors import UsageError, nearest, os_errors
 
-Positive = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Long = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]  # still whole when counted in images
 Every = Annotated[float, Field(ge=0.001, le=1e12, allow_inf_nan=False)]  # thousands of images: at least one
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 M = TypeVar("M", bound=BaseModel)
@@ -56,8 +57,8 @@ class TrainPart(Section):
     """[train] How long, how fast, from which seed."""
 
     batch: int = Field(128, ge=2, le=65536, description="pictures in a step")
-    kimg: Positive = Field(1000.0, description="thousands of images to see in all")
-    minutes: Positive | None = Field(None, description="stop after so many minutes of training, if that is sooner")
+    kimg: Long = Field(1000.0, description="thousands of images to see in all")
+    minutes: Long | None = Field(None, description="stop after so many minutes of training, if that is sooner")
     seed: int = Field(0, ge=0, lt=2**63)
     d_lr: Positive = Field(2e-4, description="Adam's rate for D")
     g_lr: Positive = Field(2e-4, description="Adam's rate for G")
@@ -138,7 +139,7 @@ def load(name_or_path: str | Path) -> Recipe:
     else:
         path, content = Path(f"{name_or_path}"), text(str(name_or_path)).encode()
     try:
-        return parse(tomllib.loads(content.decode("utf-8")), str(path))
+        return parse(tomllib.loads(content.decode("utf-8-sig")), str(path))
     except (ValueError, RecursionError) as error:
         raise UsageError(f"recipe {path} is not valid TOML: {error}") from error
 
@@ -146,9 +147,11 @@ def load(name_or_path: str | Path) -> Recipe:
 def parse(table: Mapping[str, Any], source: str) -> Recipe:
     """Check a table; raises UsageError naming ``source``, the key, what is wrong and the nearest right key."""
     recipe = checked(Recipe, table, source)
-    if not isinstance(recipe.arch.get("name"), str):
+    name = recipe.arch.get("name")
+    if not isinstance(name, str):
+        fault = "missing" if name is None else f"{name!r}, not a name"
         raise UsageError(
-            f'{source}: arch.name is missing; say which architecture, for example name = "dcgan" under [arch]'
+            f'{source}: arch.name is {fault}; say which architecture, for example name = "dcgan" under [arch]'
         )
     return recipe
 

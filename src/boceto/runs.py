@@ -17,10 +17,12 @@ import contextlib
 import json
 import math
 import os
+import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import filelock
 import safetensors
 import torch
 from PIL import Image
@@ -33,6 +35,7 @@ from boceto.recipe import Recipe
 
 FORMAT = 1
 RECIPE, ABOUT, LOG, STATE = "recipe.toml", "run.json", "log.jsonl", "state.safetensors"
+LOCK = ".training.lock"
 
 
 @contextlib.contextmanager
@@ -64,11 +67,25 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_image(path: Path, image: Image.Image) -> None:
-    """Write a picture at once, in the format its name ends in. Raises UsageError for an ending Pillow cannot write."""
-    kind = Image.registered_extensions().get(path.suffix.lower())
+_LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}  # pixels; others take what memory takes
+
+
+def image_format(path: Path) -> str:
+    """Pillow's name of the format that a file name ends in. Raises UsageError for an ending Pillow cannot write."""
+    kind = Image.registered_extensions().get(path.suffix.lower(), "")
     if kind not in Image.SAVE:
         raise UsageError(f"cannot write a picture called {path.name}; let the name end in .png or .jpg")
+    return kind
+
+
+def write_image(path: Path, image: Image.Image) -> None:
+    """Write a picture at once, in the format its name ends in. Raises UsageError if that cannot hold it."""
+    kind = image_format(path)
+    if max(image.size) > _LONGEST_SIDE.get(kind, max(image.size)):
+        raise UsageError(
+            f"{path.name} would be {image.width}×{image.height} pixels, but {kind} holds {_LONGEST_SIDE[kind]:,} a "
+            f"side at most; let the name end in .png, or ask for less"
+        )
     with replacing(path) as temporary:
         image.save(temporary, format=kind)
 
@@ -96,10 +113,11 @@ class Run:
     @classmethod
     def create(cls, folder: Path, recipe: Recipe, about: Mapping[str, Any]) -> Run:
         """Make a new run folder. Raises UsageError if something else already is there."""
-        begun = {ABOUT, f".{ABOUT}.partial", f".{RECIPE}.partial"}  # what an interrupted start leaves
+        begun = {LOCK, ABOUT, f".{ABOUT}.partial", f".{RECIPE}.partial"}  # what an interrupted start leaves
         if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - begun):
             raise UsageError(f"{folder} exists and is not a run folder; give another --out")
-        write_text(folder / ABOUT, json.dumps({"format": FORMAT, **about}, indent=2) + "\n")
+        about = {"format": FORMAT, "id": secrets.token_hex(8), **about}
+        write_text(folder / ABOUT, json.dumps(about, indent=2) + "\n")
         write_text(folder / RECIPE, recipe.to_toml())  # last: with it the folder is a run
         return cls(folder)
 
@@ -107,6 +125,33 @@ class Run:
         """Store a changed recipe (more images, another rate)."""
         write_text(self.folder / RECIPE, recipe.to_toml())
         self.recipe = recipe
+
+    @property
+    def id(self) -> str:
+        """What tells this run from any other of the same recipe and data."""
+        return str(self.about["id"])
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from training this run meanwhile; raises UsageError if one does already.
+
+        The system releases the lock when the process ends, however it ends.
+        """
+        lock = filelock.FileLock(self.folder / LOCK, timeout=0)
+        try:
+            with os_errors("lock", self.folder / LOCK):
+                lock.acquire()
+        except filelock.Timeout as error:
+            raise UsageError(
+                f"{self.folder} is being trained by another process; wait for it, stop it, or give another --out"
+            ) from error
+        except NotImplementedError:  # a file system without locks
+            yield
+            return
+        try:
+            yield
+        finally:
+            lock.release()
 
     # ── the log ──
 
@@ -239,7 +284,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         found = json.loads(content)
         if not isinstance(found, dict) or found.get("format") != FORMAT:
             raise ValueError(f"it is not in format {FORMAT}")
-        found["begun"], found["data"]["folder"], found["data"]["content_hash"], found["data"]["pictures"]
+        found["id"], found["begun"], found["data"]["folder"], found["data"]["content_hash"], found["data"]["pictures"]
         found["hardware"]["device"], found["software"], found["parameters"]["generator"]
     except (ValueError, KeyError, TypeError) as error:
         raise Fault(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from boceto import archs, device, recipe
 from boceto.device import Compute
 from boceto.errors import Fault, UsageError
-from boceto.runs import Run, load_tensors, restore, write_image
+from boceto.runs import Run, image_format, load_tensors, restore, write_image
 
 Images = NDArray[np.uint8]
 
@@ -52,24 +52,6 @@ def sheet(images: Images, columns: int | None = None, gap: int = 2, scale: int =
     return whole.resize((whole.width * scale, whole.height * scale), Image.Resampling.LANCZOS) if scale > 1 else whole
 
 
-def write_sheet(
-    images: Images, out: Path, *, columns: int | None = None, scale: int = 1, separate: Path | None = None
-) -> list[Path]:
-    """Write pictures as one sheet, and each alone into ``separate``; returns the paths of the latter."""
-    if not 1 <= scale <= 16 or (columns is not None and columns < 1):
-        raise UsageError("a sheet has 1 or more columns and is enlarged 1 to 16 times")
-    if separate is not None and separate.is_dir() and any(separate.iterdir()):
-        raise UsageError(f"folder {separate} is not empty, and nothing in it shall be overwritten; give another")
-    if separate is None:
-        write_image(out, sheet(images, columns, scale=scale))
-        return []
-    paths = [separate / f"{i:05d}.png" for i in range(len(images))]
-    for path, image in zip(paths, images, strict=True):
-        write_image(path, sheet(image[None], gap=0))
-    write_image(out, sheet(images, columns, scale=scale))
-    return paths
-
-
 class Model:
     """A trained generator, ready to draw: ``boceto.load(RUN).sample(n, seed)``."""
 
@@ -99,7 +81,35 @@ class Model:
             raise UsageError(f"cannot draw {n} pictures from seed {seed}; n is from 1 to 1,000,000, a seed 0 or more")
         if not 0 <= psi <= 2:
             raise UsageError(f"psi = {psi} is out of range; it lies between 0 (all the same) and 2")
-        return draw(self.generator, psi * latents(n, self.z_dim, seed), self.compute)
+        with device.memory_errors(f"draw {n:,} pictures at once", "fewer (-n)"):
+            return draw(self.generator, psi * latents(n, self.z_dim, seed), self.compute)
+
+
+def write_sheet(
+    model: Model,
+    out: Path,
+    n: int = 25,
+    seed: int = 0,
+    psi: float = 1.0,
+    *,
+    columns: int | None = None,
+    scale: int = 1,
+    separate: Path | None = None,
+) -> list[Path]:
+    """Draw ``n`` pictures on one sheet, and each alone into ``separate``; returns the paths of the latter."""
+    image_format(out)
+    if not 1 <= scale <= 16 or (columns is not None and columns < 1):
+        raise UsageError("a sheet has 1 or more columns and is enlarged 1 to 16 times")
+    if separate is not None and separate.is_dir() and any(separate.iterdir()):
+        raise UsageError(f"folder {separate} is not empty, and nothing in it shall be overwritten; give another")
+    with device.memory_errors(f"draw a sheet of {n:,} pictures", "fewer (-n), or a smaller --scale"):
+        images = model.sample(n, seed, psi)
+        whole = sheet(images, columns, scale=scale)
+    paths = [separate / f"{i:05d}.png" for i in range(n)] if separate is not None else []
+    for path, image in zip(paths, images, strict=False):
+        write_image(path, sheet(image[None], gap=0))
+    write_image(out, whole)
+    return paths
 
 
 def load(folder: Path | str, snapshot: str = "last", device_name: str = "auto") -> Model:

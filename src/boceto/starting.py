@@ -18,7 +18,7 @@ import torch
 from boceto import archs, device, recipe
 from boceto.data.prepared import Prepared
 from boceto.device import Compute
-from boceto.errors import Fault, UsageError
+from boceto.errors import UsageError
 from boceto.recipe import Recipe
 from boceto.runs import Run
 from boceto.training import fit
@@ -51,14 +51,12 @@ def train(
     wanted = recipe.load(recipe_name).changed(changes)
     wanted = _fitted(wanted, prepared)
     compute = device.choose(device_name, wanted.train.precision)
-    if Run.exists(out):
-        run = Run(out)
-        _require_same_data(run, prepared)
-        _require_same_recipe(run, wanted)
-        run.revise(wanted)
-    else:
-        run = Run.create(out, wanted, _about(wanted, prepared, compute))
-    return _go(run, prepared, compute, show, announce)
+    if not Run.exists(out):
+        Run.create(out, wanted, _about(wanted, prepared, compute))
+    run = Run(out)
+    _require_same_data(run, prepared)
+    _require_same_recipe(run, wanted)
+    return _go(run, wanted, prepared, compute, show, announce)
 
 
 def resume(
@@ -72,47 +70,43 @@ def resume(
 ) -> Run:
     """Go on with a run, with ``changes`` to anything but its network and seed; ``data`` if the dataset has moved."""
     run = Run(folder)
-    prepared = Prepared(data if data is not None else run.about["data"]["folder"])
+    prepared = _dataset(run, data)
     _require_same_data(run, prepared)
     wanted = _fitted(run.recipe.changed(changes), prepared)
     for key, (old, new) in _differences(run.recipe, wanted).items():
         if _is_fixed(key):
             raise UsageError(f"{key} cannot change from {old} to {new} in a run; start another with boceto train")
     compute = device.choose(device_name, wanted.train.precision)
-    run.revise(wanted)
-    return _go(run, prepared, compute, show, announce)
+    return _go(run, wanted, prepared, compute, show, announce)
+
+
+def _dataset(run: Run, folder: Path | str | None) -> Prepared:
+    """The dataset a run was begun with, at its old place or at the one that is given."""
+    if folder is not None:
+        return Prepared(folder)
+    try:
+        return Prepared(run.about["data"]["folder"])
+    except UsageError as error:
+        raise UsageError(
+            f"the dataset of {run.folder} is no longer at {run.about['data']['folder']}; say where it is with --data"
+        ) from error
 
 
 def _go(
     run: Run,
+    wanted: Recipe,
     data: Prepared,
     compute: Compute,
     show: Callable[[Progress], None] | None,
     announce: Callable[[str], None] | None,
 ) -> Run:
     if announce:
-        announce(
-            f"{run.recipe.arch['name']} on {compute.label}, {len(data):,} pictures, batch {run.recipe.train.batch}"
-        )
-    with _interruptible() as stopping, _memory_errors(run):
+        announce(f"{wanted.arch['name']} on {compute.label}, {len(data):,} pictures, batch {wanted.train.batch}")
+    narrower = f"--set train.batch={max(2, wanted.train.batch // 2)}, or a narrower network"
+    with run.alone(), _interruptible() as stopping, device.memory_errors(f"train {run.folder}", narrower):
+        run.revise(wanted)
         fit(run, data, compute, show=show or (lambda progress: None), stop=stopping.is_set)
     return run
-
-
-@contextlib.contextmanager
-def _memory_errors(run: Run) -> Iterator[None]:
-    """Turn PyTorch's ways of running out of memory into one sentence."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        text = str(error).lower()
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "alloc" not in text:
-            raise
-        half = max(2, run.recipe.train.batch // 2)
-        raise Fault(
-            f"not enough memory to train {run.folder} with train.batch = {run.recipe.train.batch}; "
-            f"try --set train.batch={half}, or a narrower network"
-        ) from error
 
 
 def seen(run: Run) -> int:
@@ -135,12 +129,12 @@ def _fitted(wanted: Recipe, data: Prepared) -> Recipe:
         wanted = wanted.changed([f"arch.channels={channels}"])
     needs = archs.build(wanted).image_shape
     if needs != (channels, height, width):
-        grey = " --grey" if needs[0] == 1 else ""
         raise UsageError(
             f"{data.folder} holds pictures of {_shape(channels, height, width)}, but the recipe draws "
-            f"{_shape(*needs)}; prepare again with --size {needs[2]}x{needs[1]}{grey}, "
-            f"or use --set arch.resolution={height}"
+            f"{_shape(*needs)}; {_remedy(needs, (channels, height, width))}"
         )
+    if len(data) < 2:
+        raise UsageError(f"{data.folder} holds a single picture; there is nothing to learn between, so add drawings")
     if len(data) < wanted.train.batch:
         raise UsageError(
             f"{data.folder} holds {len(data)} pictures, fewer than train.batch = {wanted.train.batch}; "
@@ -151,6 +145,14 @@ def _fitted(wanted: Recipe, data: Prepared) -> Recipe:
 
 def _shape(channels: int, height: int, width: int) -> str:
     return f"{width}×{height} {'grey' if channels == 1 else 'colour'}"
+
+
+def _remedy(needs: tuple[int, int, int], has: tuple[int, int, int]) -> str:
+    """What to do about data of another shape (C, H, W) than the network's."""
+    if needs[1:] == has[1:]:
+        return f"use --set arch.channels={has[0]}, or prepare again {'with' if needs[0] == 1 else 'without'} --grey"
+    again = f"prepare again with --size {needs[2]}x{needs[1]}{' --grey' if needs[0] == 1 else ''}"
+    return again if has[1] != has[2] else f"{again}, or use --set arch.resolution={has[1]}"
 
 
 def _differences(old: Recipe, new: Recipe) -> dict[str, tuple[Any, Any]]:

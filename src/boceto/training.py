@@ -71,17 +71,19 @@ class State:
             for name, parameter in getattr(self.gan, part).named_parameters():
                 yield f"adam.{part}.{name}", optimiser, parameter
 
-    def save(self, path: Path) -> None:
-        """Write everything to go on from."""
+    def save(self, path: Path, run_id: str) -> None:
+        """Write everything to go on from, for the run of that id."""
         tensors = self.nets()
         for name, optimiser, parameter in self._optimised():
             tensors |= {f"{name}.{key}": value for key, value in optimiser.state[parameter].items()}
         clock = {"nimg": self.now.nimg, "step": self.now.step, "batch": self.now.batch, "seconds": self.seconds}
-        save_tensors(path, tensors, {"clock": json.dumps(clock)})
+        save_tensors(path, tensors, {"clock": json.dumps(clock), "run": run_id})
 
-    def load(self, path: Path) -> None:
-        """Take up what ``save`` wrote. Raises Fault if the file is damaged or of another network."""
+    def load(self, path: Path, run_id: str) -> None:
+        """Take up what ``save`` wrote. Raises Fault if the file is damaged, of another network or of another run."""
         tensors, metadata = load_tensors(path)
+        if metadata.get("run") != run_id:
+            raise Fault(f"{path} belongs to another run; put back the file of this one, or train with another --out")
         restore(self.gan.generator, tensors, "generator.", path)
         restore(self.gan.discriminator, tensors, "discriminator.", path)
         restore(self.ema, tensors, "ema.", path)
@@ -192,7 +194,7 @@ def fit(
     train, watch = recipe.train, recipe.watch
     state = State.fresh(recipe, compute)
     if run.state.exists():
-        state.load(run.state)
+        state.load(run.state, run.id)
         if state.now.nimg not in run.snapshots():  # stopped between the two
             run.save_snapshot(state.now.nimg, state.nets())
     elif run.snapshots():
@@ -223,7 +225,7 @@ def fit(
         if leaving or now.due(watch.sample_kimg):
             run.save_sample(now.nimg, sampling.sheet(sampling.draw(state.ema, fixed, compute)))
         if saving:
-            state.save(run.state)  # before the snapshot: then no snapshot is ever ahead of the state
+            state.save(run.state, run.id)  # before the snapshot: then no snapshot is ever ahead of the state
             run.save_snapshot(now.nimg, state.nets())
             scores = {name: value for evaluate in evaluators for name, value in evaluate(state.ema, now)}
             if scores:

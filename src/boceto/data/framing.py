@@ -54,19 +54,32 @@ def parse_colour(text: str) -> str:
     return text
 
 
-def upright(image: Image.Image, paper: str = "white") -> Image.Image:
-    """Any mode and orientation → RGB, sRGB, on paper: EXIF turned, ICC applied, alpha laid on ``paper``."""
-    image = _to_srgb(ImageOps.exif_transpose(image))
-    if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):  # 16-bit grey: Pillow would clip at 255
-        values = np.asarray(image, dtype=np.float32)
-        scale = 255 / 65535 if values.max(initial=0) > 255 else 1.0
+def upright(image: Image.Image, how: Frame) -> tuple[Image.Image, int]:
+    """Any mode and orientation → (RGB, how many times smaller): EXIF turned, ICC applied, alpha laid on ``how.paper``.
+
+    A picture far larger than the frame (a scan) is reduced by a whole number first, since all that follows would cost
+    many times its size in memory and nobody could see the difference.
+    """
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "1":
+        image = image.convert("L")
+    times = max(1, min(image.width // how.width, image.height // how.height) // 8)
+    if times > 1 and image.mode in ("L", "LA", "RGB", "RGBA", "CMYK") and "transparency" not in image.info:
+        image = image.reduce(times)
+    else:
+        times = 1
+    image = _to_srgb(image)
+    if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):  # Pillow would clip at 255
+        values = np.nan_to_num(np.asarray(image, dtype=np.float32))
+        top = values.max(initial=0)
+        scale = 255 / 65535 if top > 255 else 255.0 if image.mode == "F" and top <= 1 else 1.0
         image = Image.fromarray((values * scale).clip(0, 255).astype(np.uint8))
     if image.has_transparency_data:
         layer = image.convert("RGBA")
-        sheet = Image.new("RGBA", image.size, paper)
+        sheet = Image.new("RGBA", image.size, how.paper)
         sheet.alpha_composite(layer)
         image = sheet
-    return image if image.mode == "RGB" else image.convert("RGB")
+    return (image if image.mode == "RGB" else image.convert("RGB")), times
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:

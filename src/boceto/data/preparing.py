@@ -8,15 +8,12 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
 import secrets
 import shutil
-import signal
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,8 +23,9 @@ from boceto.data import framing, screening, sources
 from boceto.data.framing import Fit, Frame
 from boceto.data.prepared import FORMAT, MANIFEST, Prepared, is_prepared, sha256
 from boceto.data.screening import Pixels, Rejected
-from boceto.errors import UsageError, os_errors
+from boceto.errors import Fault, UsageError, os_errors
 from boceto.version import __version__
+from boceto.workers import spread
 
 SHARD_BYTES = 256 * 2**20
 Bars = Literal["drop", "crop", "keep"]
@@ -128,23 +126,25 @@ def write(
     ]
     if not asked:
         raise UsageError(f'no picture of {source} matches the tags "{options.tags}"; check the names and the query')
-    partial = _beside(out, "partial")
+    unfinished = _beside(out, "partial")
     with os_errors("write", out):
-        partial.mkdir(parents=True)
+        unfinished.mkdir(parents=True)
     try:
         with os_errors("write", out):
-            writer = _Writer(partial, options)
+            writer = _Writer(unfinished, options)
             for done, verdict in enumerate(_examined(listing.root, asked, options, workers), 1):
                 writer.take(verdict)
                 if progress:
                     progress(Progress(done, len(asked), writer.count))
             if not writer.count:
                 raise UsageError(_nothing_kept(source, [*left_out, *writer.rejected]))
+            if not listing.root.is_dir():
+                raise Fault(f"the source {source} has gone away while it was read; bring it back and run again")
             writer.finish(listing, left_out)
             _check_place(source, out, force)  # again: it may have appeared meanwhile
-            _put_in_place(partial, out)
+            _put_in_place(unfinished, out)
     except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
         raise
     return Prepared(out)
 
@@ -154,15 +154,15 @@ def _beside(out: Path, what: str) -> Path:
     return out.with_name(f".{out.name}.{secrets.token_hex(4)}.{what}")
 
 
-def _put_in_place(partial: Path, out: Path) -> None:
+def _put_in_place(finished: Path, out: Path) -> None:
     """Move a finished dataset to its place; one that is there is put aside first and removed last."""
     if not out.exists():
-        partial.rename(out)
+        finished.rename(out)
         return
     aside = _beside(out, "old")
     out.rename(aside)
     try:
-        partial.rename(out)
+        finished.rename(out)
     except BaseException:
         aside.rename(out)
         raise
@@ -190,7 +190,7 @@ def _nothing_kept(source: Path, rejected: Sequence[_Verdict]) -> str:
 # ── examining, in worker processes ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _examine(root: Path, records: Sequence[sources.Record], options: Options) -> list[_Verdict]:
+def _examine(root: Path, options: Options, records: Sequence[sources.Record]) -> list[_Verdict]:
     return [_examine_one(root, record, options) for record in records]
 
 
@@ -200,17 +200,19 @@ def _examine_one(root: Path, record: sources.Record, options: Options) -> _Verdi
         image = screening.open_picture(root / record.path)
         screening.require_size(image, options.smallest)
         try:
-            image = framing.upright(image, options.frame.paper)
+            image, times = framing.upright(image, options.frame)
+        except MemoryError:
+            raise
         except Exception as error:
             raise Rejected("unreadable", f"cannot be converted to RGB: {error}") from error
         cropped = False
         if options.bars != "keep":
             bars = screening.find_bars(np.asarray(image))
             if bars and options.bars == "drop":
-                raise Rejected("bars", str(bars))
+                raise Rejected("bars", str(bars.enlarged(times)))
             if bars:
                 image = image.crop((bars.left, bars.top, image.width - bars.right, image.height - bars.bottom))
-                screening.require_size(image, options.smallest)
+                screening.require_size(image, options.smallest, times)
                 cropped = True
         pixels = framing.frame(image, options.frame)
         return _Verdict(record, pixels, screening.fingerprint(pixels), cropped)
@@ -218,33 +220,13 @@ def _examine_one(root: Path, record: sources.Record, options: Options) -> _Verdi
         return _Verdict(record, stage=verdict.stage, reason=verdict.reason)
 
 
-def _leave_interrupts() -> None:
-    """Ctrl-C reaches workers too; the parent alone answers it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def _examined(
     root: Path, records: Sequence[sources.Record], options: Options, workers: int | None
 ) -> Iterator[_Verdict]:
-    """Verdicts in the order of the records, whatever the number of workers; memory stays bounded."""
-    workers = workers or os.cpu_count() or 1
+    """Verdicts in the order of the records, whatever the number of workers."""
     chunks = [records[i : i + 64] for i in range(0, len(records), 64)]
-    if workers == 1 or len(chunks) < 4:
-        for chunk in chunks:
-            yield from _examine(root, chunk, options)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_interrupts) as pool:
-        waiting: deque[Future[list[_Verdict]]] = deque()
-        try:
-            for chunk in chunks:
-                waiting.append(pool.submit(_examine, root, chunk, options))
-                if len(waiting) > 2 * workers:
-                    yield from waiting.popleft().result()
-            while waiting:
-                yield from waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+    for verdicts in spread(partial(_examine, root, options), chunks, workers):
+        yield from verdicts
 
 
 # ── writing ────────────────────────────────────────────────────────────────────────────────────────────────────────

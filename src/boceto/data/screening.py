@@ -20,7 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from boceto.errors import UsageError
 
 Pixels = NDArray[np.uint8]
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF")  # no others: some start programs
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # no others: some start programs
 Image.init()  # Pillow looks up named formats among those already loaded
 
 
@@ -46,12 +46,15 @@ def open_picture(path: Path) -> Image.Image:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(BytesIO(content), formats=FORMATS)
             image.load()
-    except Rejected:
+    except (Rejected, MemoryError):
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise Rejected("unreadable", "too many pixels (over 89 million)") from error
     except UnidentifiedImageError as error:
         raise Rejected("unreadable", "not a picture") from error
+    except OSError as error:  # only the system's own carry a number
+        reason = f"cannot be read: {error.strerror}" if error.errno else _damage(error)
+        raise Rejected("unreadable", reason) from error
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         raise Rejected("unreadable", _damage(error)) from error
     return image
@@ -62,10 +65,14 @@ def _damage(error: Exception) -> str:
     return "cut short" if "truncated" in what.lower() else f"damaged: {what}"
 
 
-def require_size(image: Image.Image, min_side: int) -> None:
-    """Raises Rejected("too small", …) if the shorter side has fewer than ``min_side`` pixels."""
-    if min(image.size) < min_side:
-        raise Rejected("too small", f"{image.width}×{image.height}, shorter side under {min_side}")
+def require_size(image: Image.Image, min_side: int, times: int = 1) -> None:
+    """Raises Rejected("too small", …) if the shorter side has fewer than ``min_side`` pixels.
+
+    ``times``: how many times smaller than the file's this picture is.
+    """
+    width, height = times * image.width, times * image.height
+    if min(width, height) < min_side:
+        raise Rejected("too small", f"{width}×{height}, shorter side under {min_side}")
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,10 @@ class Bars:
 
     def __bool__(self) -> bool:
         return any((self.top, self.bottom, self.left, self.right))
+
+    def enlarged(self, times: int) -> Bars:
+        """The bars in a picture so many times larger."""
+        return Bars(times * self.top, times * self.bottom, times * self.left, times * self.right)
 
     def __str__(self) -> str:
         sides = ((name, getattr(self, name)) for name in ("top", "bottom", "left", "right"))

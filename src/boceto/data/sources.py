@@ -55,8 +55,9 @@ def read(folder: Path) -> Source:
         raise UsageError(f"folder {folder} holds no picture ({len(files)} files, none of them {known})")
     labels = _class_folders(pictures)
     metadata = folder / METADATA
-    others = len(files) - len(pictures) - metadata.is_file()
-    if not metadata.is_file():
+    described = METADATA in files
+    others = len(files) - len(pictures) - described
+    if not described:
         return Source(folder, tuple(Record(path, (), labels.get(path)) for path in pictures), (), others)
     tags, orphans = _tags(metadata, pictures)
     orphans += [("picture without metadata", path) for path in pictures if path not in tags]

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +15,7 @@ from PIL import Image
 from boceto.data.sketchbook.characters import Character, invent
 from boceto.data.sketchbook.drawing import draw
 from boceto.data.sketchbook.pen import RGB, WHITE
+from boceto.workers import spread
 
 METADATA = "metadata.jsonl"
 
@@ -158,7 +156,7 @@ def _make(page: Page, seed: int, size: int) -> tuple[bytes | None, dict[str, obj
     return _spoilt(data, fault), entry
 
 
-def _write_pages(folder: Path, pages: Sequence[Page], seed: int, size: int) -> list[str]:
+def _write_pages(folder: Path, seed: int, size: int, pages: Sequence[Page]) -> list[str]:
     """Write the files of some pages; gives their lines of metadata."""
     lines = []
     for page in pages:
@@ -167,16 +165,6 @@ def _write_pages(folder: Path, pages: Sequence[Page], seed: int, size: int) -> l
             (folder / str(entry["file_name"])).write_bytes(data)
         lines.append(json.dumps(entry, ensure_ascii=False))
     return lines
-
-
-def _chunks(pages: Sequence[Page], length: int) -> Iterator[Sequence[Page]]:
-    for start in range(0, len(pages), length):
-        yield pages[start : start + length]
-
-
-def _leave_interrupts() -> None:
-    """Ctrl-C reaches workers too; the parent alone answers it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def write(
@@ -199,23 +187,12 @@ def write(
         raise FileExistsError(f"{folder} is not an empty folder; the sketchbook never draws over what is there.")
     (folder / "images").mkdir(parents=True)
     pages = plan(count, seed, faults)
-    chunks = list(_chunks(pages, 32))
+    chunks = [pages[i : i + 32] for i in range(0, len(pages), 32)]
     lines: list[str] = []
-
-    def collect(parts: Iterator[list[str]]) -> None:
-        for part in parts:
-            lines.extend(part)
-            if progress is not None:
-                progress(len(lines), len(pages))
-
-    workers = min(workers or os.cpu_count() or 1, max(1, len(chunks)))
-    if workers == 1:
-        collect(_write_pages(folder, chunk, seed, size) for chunk in chunks)
-    else:
-        # Spawned rather than forked: the caller may hold threads, and all platforms then behave alike.
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_interrupts) as pool:
-            jobs = [pool.submit(_write_pages, folder, chunk, seed, size) for chunk in chunks]
-            collect(job.result() for job in jobs)
+    for part in spread(partial(_write_pages, folder, seed, size), chunks, workers):
+        lines.extend(part)
+        if progress is not None:
+            progress(len(lines), len(pages))
     (folder / METADATA).write_text("".join(line + "\n" for line in lines), encoding="utf-8", newline="\n")
     planted = [page.fault for page in pages if page.fault]
     return Written(folder=folder, pictures=count, faults={k: planted.count(k) for k in FAULTS if k in planted})

@@ -1,0 +1,63 @@
+"""Work shared out to processes: results in order, memory bounded, and no process that outlives its parent."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import connection
+from typing import TypeVar
+
+from boceto.errors import Fault
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def spread(task: Callable[[T], R], parts: Sequence[T], workers: int | None = None) -> Iterator[R]:
+    """``task`` of every part, in order, on so many processes (None: one a core); few parts are done right here.
+
+    ``task`` must be a function of a module, or a ``partial`` of one. Processes are spawned rather than forked: the
+    caller may hold threads, and all systems then behave alike. Raises Fault if one of them is killed.
+    """
+    workers = min(workers or os.cpu_count() or 1, len(parts) // 2)
+    if workers < 2:
+        yield from map(task, parts)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_belong_to_parent) as pool:
+        waiting: deque[Future[R]] = deque()
+        try:
+            for part in parts:
+                waiting.append(pool.submit(task, part))
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise Fault(
+                "a worker process was ended from outside, most often because memory ran out; "
+                "run the same command with fewer of them (--workers 1)"
+            ) from error
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _belong_to_parent() -> None:
+    """Leave Ctrl-C, which reaches workers too, to the parent; and end when the parent has been killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        sentinel = parent.sentinel
+
+        def follow() -> None:
+            connection.wait([sentinel])
+            os._exit(1)
+
+        threading.Thread(target=follow, daemon=True).start()
