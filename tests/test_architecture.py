@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,12 @@ def test_save_and_load_give_the_same_picture(name: str, tmp_path: Path) -> None:
     assert torch.equal(a.ema(z), b.ema(z))
     assert torch.equal(a.gan.generator.eval()(z), b.gan.generator.eval()(z))
     assert a.now == b.now
+
+
+def test_every_file_of_the_package_is_installed() -> None:
+    """A wheel holds the modules, and of other files those that pyproject.toml names."""
+    settings = tomllib.loads((SOURCE.parents[1] / "pyproject.toml").read_text("utf-8"))
+    globs = settings["tool"]["setuptools"]["package-data"]["boceto"]
+    named = {path for glob in globs for path in SOURCE.glob(glob)}
+    others = {p for p in SOURCE.rglob("*") if p.is_file() and p.suffix != ".py" and "__pycache__" not in p.parts}
+    assert len(others) >= 4 and others == named

@@ -90,6 +90,20 @@ def test_recipes_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> Non
     assert json.loads(capsys.readouterr().out)["train"]["batch"] == 128
 
 
+def test_a_recipe_file_is_shown_too(recipe_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe_file.write_bytes(b"\xef\xbb\xbf" + recipe_file.read_bytes())  # as some Windows editors save
+    assert boceto("recipes", recipe_file) == 0
+    assert "[arch]" in capsys.readouterr().out
+
+
+def test_a_sheet_too_long_for_its_format(
+    scene: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert boceto("sample", scene["run"], "-n", 1000, "--columns", 1, "-o", tmp_path / "s.webp") == 2
+    assert "WEBP holds 16,383 a side at most" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 WRONG = [
     ("prepare {tmp}/missing -o {tmp}/out", 2, "missing does not exist"),
     ("prepare {tmp}/empty -o {tmp}/out", 2, "holds no picture"),

@@ -224,6 +224,35 @@ def test_exif_orientation_is_applied() -> None:
     assert framing.upright(Image.open(out), Frame())[0].size == (10, 20)
 
 
+def test_scans_are_reduced_before_anything_else() -> None:
+    page = drawing(1, (100, 100)).resize((2000, 2400))
+    small, times = framing.upright(page, Frame())
+    assert times == 3 and small.size == (667, 800)
+    whole, once = framing.upright(page.resize((1000, 1000)), Frame())
+    assert once == 1 and whole.size == (1000, 1000)
+    reduced, direct = framing.frame(small, Frame()), framing.frame(page, Frame())
+    assert np.abs(reduced.astype(int) - direct).max() <= 2
+    lines = Image.new("1", (2000, 2000), 1)
+    assert framing.upright(lines, Frame())[0].size == (667, 667)
+
+
+def test_bars_of_scans_are_named_in_the_pixels_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "scans").mkdir()
+    barred(drawing(1, (2000, 1600)), 201, 201, 0, 0).save(tmp_path / "scans" / "barred.png")
+    drawing(2).save(tmp_path / "scans" / "other.png")
+    prepare(tmp_path / "scans", tmp_path / "data", bars="drop")
+    assert quarantine(tmp_path / "data")["barred.png"] == ("bars", "top 201 px, bottom 201 px")
+    cropped = prepare(tmp_path / "scans", tmp_path / "cropped")
+    assert cropped.manifest["cropped_bars"] == 1
+
+
+def test_floating_point_pictures_keep_their_greys() -> None:
+    ramp = np.linspace(0, 1, 64, dtype=np.float32)[None].repeat(64, axis=0)
+    for values in (ramp, ramp * 255, ramp * 65535):
+        grey = np.asarray(framing.upright(Image.fromarray(values), Frame())[0])
+        assert grey[0, 0].max() == 0 and grey[0, -1].min() == 255 and abs(int(grey[0, 32, 0]) - 129) <= 1
+
+
 def test_colour_profiles_are_applied_and_broken_ones_ignored() -> None:
     image = Image.new("RGB", (8, 8), (200, 100, 50))
     image.info["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -431,6 +460,26 @@ def test_nothing_of_anybody_else_is_removed(drawings: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_a_source_that_goes_away_is_no_source_full_of_faults(
+    drawings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    source = Path(shutil.copytree(drawings, tmp_path / "stick"))
+    first = drawing(0)
+
+    def pull_out(path: Path) -> Image.Image:
+        if not source.exists():
+            raise screening.Rejected("unreadable", "cannot be read: No such file or directory")
+        shutil.rmtree(source)
+        return first
+
+    monkeypatch.setattr(screening, "open_picture", pull_out)
+    with pytest.raises(Fault, match="gone away"):
+        prepare(source, tmp_path / "data", size=16)
+    assert not list(tmp_path.iterdir())
+
+
 def test_names_that_are_no_unicode(tmp_path: Path) -> None:
     folder = tmp_path / "odd"
     folder.mkdir()

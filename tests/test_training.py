@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -314,3 +315,41 @@ def test_stopped_between_state_and_snapshot(tiny: Recipe, data: Prepared, tmp_pa
     run = go(tiny, data, tmp_path / "run")
     (run.folder / "snapshots" / "000000064.safetensors").unlink()
     assert starting.seen(go(tiny, data, tmp_path / "run")) == 64
+
+
+def test_two_cannot_train_one_run(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
+    run = go(tiny, data, tmp_path / "run")
+    recipe_before = (run.folder / "recipe.toml").read_bytes()
+    with run.alone(), pytest.raises(UsageError, match="being trained by another process"):
+        starting.resume(run.folder, changes=["train.kimg=1"], device_name="cpu")
+    assert (run.folder / "recipe.toml").read_bytes() == recipe_before
+    assert starting.seen(starting.resume(run.folder, changes=["train.kimg=0.08"], device_name="cpu")) == 80
+
+
+def test_the_state_of_another_run_is_refused(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
+    run, other = go(tiny, data, tmp_path / "run"), go(tiny, data, tmp_path / "other", "train.seed=1")
+    shutil.copy(other.state, run.state)
+    with pytest.raises(Fault, match="belongs to another run"):
+        starting.resume(run.folder, changes=["train.kimg=0.08"], device_name="cpu")
+
+
+def test_a_moved_dataset_is_asked_for(tiny: Recipe, drawings: Path, tmp_path: Path) -> None:
+    data = boceto.prepare(drawings, tmp_path / "data", size=16)
+    run = go(tiny, data, tmp_path / "run")
+    moved = (tmp_path / "data").rename(tmp_path / "moved")
+    with pytest.raises(UsageError, match="say where it is with --data"):
+        starting.resume(run.folder, changes=["train.kimg=0.08"], device_name="cpu")
+    more = starting.resume(run.folder, changes=["train.kimg=0.08"], data=moved, device_name="cpu")
+    assert starting.seen(more) == 80
+
+
+def test_data_of_another_shape_is_refused_with_the_remedy(
+    tiny: Recipe, data: Prepared, drawings: Path, tmp_path: Path
+) -> None:
+    grey = boceto.prepare(drawings, tmp_path / "grey", size=16, grey=True)
+    with pytest.raises(UsageError, match=r"arch\.channels=1, or prepare again without --grey"):
+        go(tiny, grey, tmp_path / "run")
+    wide = boceto.prepare(drawings, tmp_path / "wide", size="32x16")
+    with pytest.raises(UsageError, match=r"32×16 colour, .* with --size 16x16$"):
+        go(tiny, wide, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

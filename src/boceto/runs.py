@@ -138,16 +138,15 @@ class Run:
         The system releases the lock when the process ends, however it ends.
         """
         lock = filelock.FileLock(self.folder / LOCK, timeout=0)
-        try:
-            with os_errors("lock", self.folder / LOCK):
+        with os_errors("lock", self.folder / LOCK):
+            try:
                 lock.acquire()
-        except filelock.Timeout as error:
-            raise UsageError(
-                f"{self.folder} is being trained by another process; wait for it, stop it, or give another --out"
-            ) from error
-        except NotImplementedError:  # a file system without locks
-            yield
-            return
+            except filelock.Timeout as error:
+                raise UsageError(
+                    f"{self.folder} is being trained by another process; wait for it, stop it, or give another --out"
+                ) from error
+            except NotImplementedError:  # a file system without locks
+                pass
         try:
             yield
         finally:
