@@ -1,4 +1,4 @@
-"""boceto: train a generator on your own drawings, see honestly how good it is, and draw with it.
+"""boceto: train a generator on your own drawings, watch how it goes, and draw with it.
 
     boceto.prepare("drawings", "data")                      # a folder of pictures → a prepared dataset
     boceto.train("dcgan-64", "data", "run")                 # → a run folder; the same call resumes it

@@ -111,7 +111,7 @@ def prepare(
     """
     from boceto.data.preparing import Progress
     from boceto.data.preparing import prepare as run
-    from boceto.terminal import Bar, program, say
+    from boceto.terminal import Bar, program, quoted, say
 
     with Bar("Preparing") as bar:
 
@@ -138,7 +138,7 @@ def prepare(
         _print_json(data.manifest)
     else:
         say(f"{out}: {data.summary()}")
-        say(f"next:\n  {program()} train dcgan-64-quick --data {out} --out run --minutes 30")
+        say(f"next:\n  {program()} train dcgan-64-quick --data {quoted(out)} --out run --minutes 30")
 
 
 @app.command
@@ -302,7 +302,7 @@ def report(run: Path, /, *, data: Path | None = None, as_json: AsJson = False) -
 def _train(as_json: bool, start: Any) -> None:
     """Run a training under a bar, and say how it ended."""
     from boceto import starting
-    from boceto.terminal import program, say, training_bar
+    from boceto.terminal import program, quoted, say, training_bar
 
     if as_json:
         run = start()
@@ -313,16 +313,16 @@ def _train(as_json: bool, start: Any) -> None:
     if as_json:
         _print_json({"run": str(run.folder), "nimg": seen, "finished": finished})
         return
-    boceto, train = program(), run.recipe.train
+    boceto, train, folder = program(), run.recipe.train, quoted(run.folder)
     if finished:
         more = f"train.kimg={2 * seen / 1000:g}"
         if train.minutes is not None and seen < train.kimg * 1000:
             more = f"train.minutes={2 * train.minutes:g}"
         say(f"{run.folder}: finished at {seen:,} images; {more.partition('=')[0]} is a total, so to go on:")
-        say(f"  {boceto} resume {run.folder} --set {more}")
-        say(f"next:\n  {boceto} sample {run.folder} -o sheet.png\n  {boceto} report {run.folder}")
+        say(f"  {boceto} resume {folder} --set {more}")
+        say(f"next:\n  {boceto} sample {folder} -o sheet.png\n  {boceto} report {folder}")
     else:
-        say(f"{run.folder}: stopped at {seen:,} images, all saved; go on with:\n  {boceto} resume {run.folder}")
+        say(f"{run.folder}: stopped at {seen:,} images, all saved; go on with:\n  {boceto} resume {folder}")
 
 
 def _print_json(value: Any) -> None:
@@ -354,6 +354,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def entry() -> None:
     """The ``boceto`` command; SIGTERM ends it as tidily as Ctrl-C."""
+    if os.environ.get("COLUMNS") == "0":  # some terminals say so before they know their width
+        del os.environ["COLUMNS"]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     code = main()
     with contextlib.suppress(BrokenPipeError):

@@ -13,7 +13,7 @@ from boceto.data.prepared import MANIFEST, Prepared
 from boceto.errors import UsageError, os_errors
 from boceto.reporting.page import report
 from boceto.runs import write_image
-from boceto.terminal import Bar, clock, program, say, training_bar
+from boceto.terminal import Bar, clock, program, quoted, say, training_bar
 
 RECIPE = "dcgan-64-quick"
 TAGS = "portrait"
@@ -69,8 +69,8 @@ def run_demo(out: Path, *, pictures: int, minutes: float, device_name: str) -> N
     say("This is what some minutes give: faces, still rough. Next:", "bold")
     boceto = program()
     for command, comment in (
-        (f"resume {run} --set train.minutes={4 * minutes:g}", f"train on, to {4 * minutes:g} minutes in all"),
-        (f"sample {run} -n 100 --seed 1 -o sheet.png", "more drawings"),
+        (f"resume {quoted(run)} --set train.minutes={4 * minutes:g}", f"train on, to {4 * minutes:g} minutes in all"),
+        (f"sample {quoted(run)} -n 100 --seed 1 -o sheet.png", "more drawings"),
         ("prepare YOUR_DRAWINGS -o data", "then your own: any folder of pictures"),
         ("train dcgan-64-quick --data data --out run --minutes 30", "and a generator of them"),
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -101,7 +102,14 @@ def program() -> str:
     if shutil.which("boceto"):
         return "boceto"
     path = Path(sys.executable).with_name("boceto")
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+    return quoted(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def quoted(path: Path) -> str:
+    """A path as one word of a command that can be copied into a shell."""
+    if os.name == "nt":
+        return f'"{path}"' if " " in str(path) else str(path)
+    return shlex.quote(str(path))
 
 
 def say(text: str = "", style: str = "") -> None:
