@@ -56,7 +56,7 @@ def test_workers_leave_when_their_parent_is_killed(tmp_path: Path) -> None:
     script.write_text(SLOW)
     seen = tmp_path / "seen"
     seen.mkdir()
-    with subprocess.Popen([sys.executable, str(script), str(seen)]) as parent:
+    with subprocess.Popen([sys.executable, str(script), str(seen)], stderr=subprocess.DEVNULL) as parent:
         wait(lambda: len(list(seen.iterdir())) == 2)
         parent.send_signal(signal.SIGKILL)
     workers = [Path("/proc", path.name) for path in seen.iterdir()]
