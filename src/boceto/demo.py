@@ -67,14 +67,15 @@ def run_demo(out: Path, *, pictures: int, minutes: float, device_name: str) -> N
     say(f"  the report       {page}   (open it in a browser)")
     say(f"  the sketchbook   {book}   (what was left out, and why: {data / 'quarantine.csv'})")
     say("This is what some minutes give: faces, still rough. Next:", "bold")
-    boceto = program()
-    for command, comment in (
-        (f"resume {quoted(run)} --set train.minutes={4 * minutes:g}", f"train on, to {4 * minutes:g} minutes in all"),
-        (f"sample {quoted(run)} -n 100 --seed 1 -o sheet.png", "more drawings"),
-        ("prepare YOUR_DRAWINGS -o data", "then your own: any folder of pictures"),
-        ("train dcgan-64-quick --data data --out run --minutes 30", "and a generator of them"),
-    ):
-        say(f"  {f'{boceto} {command}':70} {comment}")
+    commands = {
+        f"resume {quoted(run)} --set train.minutes={4 * minutes:g}": f"train on, to {4 * minutes:g} minutes in all",
+        f"sample {quoted(run)} -n 100 --seed 1 -o sheet.png": "more drawings",
+        "prepare YOUR_DRAWINGS -o data": "then your own: any folder of pictures",
+        "train dcgan-64-quick --data data --out run --minutes 30": "and a generator of them",
+    }
+    boceto, longest = program(), max(map(len, commands))
+    for command, comment in commands.items():
+        say(f"  {boceto} {command:{longest}}   {comment}")
 
 
 def _indented(line: str) -> None:
