@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageDraw
 
-from boceto.data import framing, preparing, screening, sources
+from boceto.data import framing, preparing, screening, sources, writing
 from boceto.data.batches import batches, indices, mirrored
 from boceto.data.framing import Frame
 from boceto.data.prepared import Prepared
@@ -94,7 +94,7 @@ def test_unreadable_files_are_rejected_with_the_reason(content: bytes, reason: s
     path = tmp_path / "x.png"
     path.write_bytes(content)
     with pytest.raises(screening.Rejected) as caught:
-        screening.open_picture(path)
+        screening.open_picture(path.read_bytes())
     assert caught.value.stage == "unreadable"
     assert caught.value.reason and reason in caught.value.reason
 
@@ -105,14 +105,14 @@ def test_truncated_pictures_are_rejected(tmp_path: Path) -> None:
         drawing(1, (200, 200)).save(out, kind)
         (tmp_path / "x").write_bytes(out.getvalue()[: len(out.getvalue()) // 2])
         with pytest.raises(screening.Rejected, match=r"cut short|damaged"):
-            screening.open_picture(tmp_path / "x")
+            screening.open_picture((tmp_path / "x").read_bytes())
 
 
 def test_decompression_bombs_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     drawing(1).save(tmp_path / "x.png")
     with pytest.raises(screening.Rejected, match="too many pixels"):
-        screening.open_picture(tmp_path / "x.png")
+        screening.open_picture((tmp_path / "x.png").read_bytes())
 
 
 def barred(inner: Image.Image, top: int, bottom: int, left: int, right: int, colour: str = "black") -> Image.Image:
@@ -172,7 +172,8 @@ def test_duplicates_are_found_again_but_sisters_are_not() -> None:
     face.resize((150, 150)).save(out, "JPEG", quality=70)
     sister = face.copy()
     ImageDraw.Draw(sister).ellipse((50, 50, 62, 62), fill="blue")
-    seen = screening.Duplicates()
+    kept: list[screening.Pixels] = []
+    seen = screening.Duplicates(kept.__getitem__)
 
     def known(image: Image.Image) -> int | None:
         pixels = framing.frame(image, how)
@@ -180,7 +181,8 @@ def test_duplicates_are_found_again_but_sisters_are_not() -> None:
 
     pixels = framing.frame(face, how)
     assert known(face) is None
-    seen.add(screening.fingerprint(pixels), pixels)
+    seen.add(screening.fingerprint(pixels))
+    kept.append(pixels)
     assert known(face) == 0
     assert known(Image.open(out).convert("RGB")) == 0
     assert known(sister) is None
@@ -336,7 +338,13 @@ def test_faults_are_quarantined_with_stage_and_reason(faulty: Path, tmp_path: Pa
     }
     assert out["twice.bmp"][1] == "repeats good-00.png"
     assert len(data) == 23 and data.manifest["cropped_bars"] == 1
-    assert data.manifest["left_out"] == {"tags": 0, "unreadable": 2, "too small": 1, "bars": 0, "duplicate": 1}
+    expected = {"tags": 0, "unreadable": 2, "too small": 1, "animated": 0, "bars": 0, "duplicate": 1}
+    assert data.manifest["left_out"] == expected
+    stages = data.manifest["stages"]
+    assert [stage["stage"] for stage in stages] == list(expected)
+    assert stages[0]["came"] == data.manifest["found"] == 27 and stages[-1]["kept"] == len(data)
+    assert all(stage["came"] - stage["left_out"] == stage["kept"] for stage in stages)
+    assert [stage["came"] for stage in stages[1:]] == [stage["kept"] for stage in stages[:-1]]
     assert {path.name: path.read_bytes() for path in faulty.iterdir()} == before, "originals are untouched"
     assert not list(tmp_path.glob("*.partial"))
 
@@ -376,7 +384,7 @@ def test_tag_query_selects(tmp_path: Path) -> None:
 
 
 def test_shards(drawings: Path, data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preparing, "SHARD_BYTES", 16 * 16 * 3 * 7)
+    monkeypatch.setattr(writing, "SHARD_BYTES", 16 * 16 * 3 * 7)
     sharded = prepare(drawings, tmp_path / "data", size=16)
     assert len(sharded.manifest["shards"]) == 6
     chosen = [39, 0, 6, 7, 13, 14, 39]
@@ -468,10 +476,8 @@ def test_a_source_that_goes_away_is_no_source_full_of_faults(
     source = Path(shutil.copytree(drawings, tmp_path / "stick"))
     first = drawing(0)
 
-    def pull_out(path: Path) -> Image.Image:
-        if not source.exists():
-            raise screening.Rejected("unreadable", "cannot be read: No such file or directory")
-        shutil.rmtree(source)
+    def pull_out(content: bytes) -> Image.Image:
+        shutil.rmtree(source, ignore_errors=True)
         return first
 
     monkeypatch.setattr(screening, "open_picture", pull_out)

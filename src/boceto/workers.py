@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
@@ -19,13 +19,17 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def spread(task: Callable[[T], R], parts: Sequence[T], workers: int | None = None) -> Iterator[R]:
+def spread(task: Callable[[T], R], parts: Iterable[T], workers: int | None = None) -> Iterator[R]:
     """``task`` of every part, in order, on so many processes (None: one a core); few parts are done right here.
+
+    Parts are taken from ``parts`` as they are needed.
 
     ``task`` must be a function of a module, or a ``partial`` of one. Processes are spawned rather than forked: the
     caller may hold threads, and all systems then behave alike. Raises Fault if one of them is killed.
     """
-    workers = min(workers or os.cpu_count() or 1, len(parts) // 2)
+    workers = workers or os.cpu_count() or 1
+    if isinstance(parts, Sized):
+        workers = min(workers, len(parts) // 2)
     if workers < 2:
         yield from map(task, parts)
         return

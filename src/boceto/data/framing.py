@@ -61,25 +61,34 @@ def upright(image: Image.Image, how: Frame) -> tuple[Image.Image, int]:
     many times its size in memory and nobody could see the difference.
     """
     image = ImageOps.exif_transpose(image)
+    times = max(1, min(image.width // how.width, image.height // how.height) // 8)
     if image.mode == "1":
         image = image.convert("L")
-    times = max(1, min(image.width // how.width, image.height // how.height) // 8)
-    if times > 1 and image.mode in ("L", "LA", "RGB", "RGBA", "CMYK") and "transparency" not in image.info:
+    elif times > 1 and (image.mode in ("P", "PA") or "transparency" in image.info):
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if image.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I", "F"):
+        image = _to_bytes(image)
+    if times > 1:
         image = image.reduce(times)
-    else:
-        times = 1
     image = _to_srgb(image)
-    if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):  # Pillow would clip at 255
-        values = np.nan_to_num(np.asarray(image, dtype=np.float32))
-        top = values.max(initial=0)
-        scale = 255 / 65535 if top > 255 else 255.0 if image.mode == "F" and top <= 1 else 1.0
-        image = Image.fromarray((values * scale).clip(0, 255).astype(np.uint8))
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         sheet = Image.new("RGBA", image.size, how.paper)
         sheet.alpha_composite(layer)
         image = sheet
     return (image if image.mode == "RGB" else image.convert("RGB")), times
+
+
+def _to_bytes(image: Image.Image) -> Image.Image:
+    """16 or 32 bit or floating-point grey → 8 bit, by bands, since a scan in float32 fills the memory."""
+    values = np.asarray(image)
+    top = max(float(np.nan_to_num(band).max(initial=0)) for band in np.array_split(values, 1 + len(values) // 256))
+    scale = 255 / 65535 if top > 255 else 255.0 if image.mode == "F" and top <= 1 else 1.0
+    grey = np.empty(values.shape, np.uint8)
+    for y in range(0, len(values), 256):
+        band = np.nan_to_num(values[y : y + 256].astype(np.float32)) * np.float32(scale)
+        grey[y : y + 256] = band.clip(0, 255)
+    return Image.fromarray(grey)
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
@@ -94,6 +103,14 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     except (ImageCms.PyCMSError, OSError, ValueError):
         return image
     return converted if converted is not None else image
+
+
+def stretch(image: Image.Image, how: Frame) -> float:
+    """By how much ``frame`` would change the ratio of the sides: 1 = not at all, 2 = twice as wide or as high."""
+    if how.fit != "squish" or (not how.enlarge and (image.width < how.width or image.height < how.height)):
+        return 1.0
+    ratio = image.width * how.height / (image.height * how.width)
+    return max(ratio, 1 / ratio)
 
 
 def frame(image: Image.Image, how: Frame) -> NDArray[np.uint8]:

@@ -57,7 +57,9 @@ class Prepared:
             shard: NDArray[np.uint8] = np.lib.format.open_memmap(path, mode="r")
         except (ValueError, OSError, EOFError) as error:
             raise Fault(f"shard {path} cannot be read ({error}); {remedy}") from error
-        if shard.dtype != np.uint8 or shard.shape != (entry["count"], *self.shape):
+        height, width, channels = self.shape
+        stored = (entry["count"], height, width, channels * (2 if self.paired else 1))
+        if shard.dtype != np.uint8 or shard.shape != stored:
             raise Fault(f"shard {path} holds {shard.dtype} {shard.shape}, not what the manifest says; {remedy}")
         return shard
 
@@ -68,12 +70,27 @@ class Prepared:
     def content_hash(self) -> str:
         return str(self.manifest["content_hash"])
 
+    @property
+    def paired(self) -> bool:
+        """Does every picture (the target) have a source?"""
+        return bool(self.manifest.get("pair", False))
+
     def gather(self, indices: Iterable[int]) -> NDArray[np.uint8]:
-        """Copy the pictures of these numbers (0 … len−1): uint8 (n, H, W, C)."""
+        """Copy the pictures of these numbers (0 … len−1), of pairs the targets: uint8 (n, H, W, C)."""
+        return self._stored(indices)[..., -self.shape[2] :]
+
+    def gather_pairs(self, indices: Iterable[int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Copy (sources, targets) of these numbers: uint8 (n, H, W, C) each. Raises UsageError without pairs."""
+        if not self.paired:
+            raise UsageError(f"{self.folder} holds no pairs; prepare it with --pairs-from or --side-by-side")
+        both = self._stored(indices)
+        return both[..., : self.shape[2]], both[..., self.shape[2] :]
+
+    def _stored(self, indices: Iterable[int]) -> NDArray[np.uint8]:
         chosen = np.asarray(list(indices), dtype=np.int64)
         if len(self._shards) == 1:
             return self._shards[0][chosen]
-        out = np.empty((len(chosen), *self.shape), dtype=np.uint8)
+        out = np.empty((len(chosen), *self._shards[0].shape[1:]), dtype=np.uint8)
         for position, index in enumerate(chosen):
             shard = bisect.bisect_right(self._ends, index)
             out[position] = self._shards[shard][index - (self._ends[shard - 1] if shard else 0)]
@@ -97,12 +114,17 @@ class Prepared:
         """One line for people: how many, how big, what was left out."""
         m = self.manifest
         height, width, channels = self.shape
+        what, colour = "pairs" if self.paired else "pictures", "colour" if channels == 3 else "grey"
         left = [f"{count:,} {_LEFT_OUT.get(stage, stage)}" for stage, count in m["left_out"].items() if count]
-        return (
-            f"{m['count']:,} of {m['found']:,} pictures, {width}×{height}, {'colour' if channels == 3 else 'grey'}"
-            + (f"; left out: {', '.join(left)} (reasons in quarantine.csv)" if left else "; none left out")
-            + (f"; bars cropped off {m['cropped_bars']}" if m["cropped_bars"] else "")
-        )
+        said = [f"{m['count']:,} of {m['found']:,} {what}, {width}×{height}, {colour}"]
+        said.append(f"left out: {', '.join(left)} (reasons in quarantine.csv)" if left else "none left out")
+        if m["cropped_bars"]:
+            said.append(f"bars cropped off {m['cropped_bars']}")
+        if m["orphans"]:
+            said.append(f"{m['orphans']:,} orphans")
+        if stretch := m.get("stretch"):
+            said.append(f"sides stretched by {stretch['mean']:.2f} on average, {stretch['largest']:.2f} at most")
+        return "; ".join(said)
 
 
 def is_prepared(folder: Path) -> bool:

@@ -1,51 +1,28 @@
-"""Preparing: a folder of drawings → a prepared dataset, with every picture that is left out named and reasoned.
+"""Preparing: a place with drawings → a prepared dataset, with every picture that is left out named and reasoned.
 
-It is written beside its place and moved there whole, so a folder of that name is always a complete dataset.
+It is written beside its place and moved there whole, so a folder of that name is always a complete dataset. What a
+kill or Ctrl-C leaves beside it is gone on with by the same command.
 """
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import hashlib
 import json
 import secrets
 import shutil
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal
 
-import numpy as np
+import filelock
 
 from boceto.data import framing, screening, sources
+from boceto.data.examining import Animated, Bars, Duplicates, Options, SideBySide, examine, without_ending
 from boceto.data.framing import Fit, Frame
-from boceto.data.prepared import FORMAT, MANIFEST, Prepared, is_prepared, sha256
-from boceto.data.screening import Pixels, Rejected
+from boceto.data.prepared import Prepared, is_prepared
+from boceto.data.writing import LOCK, Writer, is_ours
 from boceto.errors import Fault, UsageError, os_errors
-from boceto.version import __version__
-from boceto.workers import spread
-
-SHARD_BYTES = 256 * 2**20
-Bars = Literal["drop", "crop", "keep"]
-Duplicates = Literal["drop", "keep"]
-STAGES = ("tags", "unreadable", "too small", "bars", "duplicate")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What decides which pictures are kept and how they look. Same pictures and options → same content hash."""
-
-    frame: Frame = Frame()  # noqa: RUF009  frozen
-    tags: str | None = None
-    bars: Bars = "crop"
-    duplicates: Duplicates = "drop"
-    min_side: int | None = None  # None: half the frame's shorter side
-
-    @property
-    def smallest(self) -> int:
-        return min(self.frame.height, self.frame.width) // 2 if self.min_side is None else self.min_side
 
 
 @dataclass(frozen=True)
@@ -55,16 +32,6 @@ class Progress:
     done: int
     total: int
     kept: int
-
-
-@dataclass(frozen=True)
-class _Verdict:
-    record: sources.Record
-    pixels: Pixels | None = None
-    fingerprint: int = 0
-    cropped: bool = False
-    stage: str = ""
-    reason: str = ""
 
 
 def prepare(
@@ -77,18 +44,23 @@ def prepare(
     tags: str | None = None,
     bars: Bars = "crop",
     duplicates: Duplicates = "drop",
+    animated: Animated = "first",
     paper: str = "white",
     min_side: int | None = None,
     enlarge: bool = False,
+    metadata: Path | str | None = None,
+    pairs_from: Path | str | None = None,
+    side_by_side: SideBySide | None = None,
     workers: int | None = 1,
     force: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Prepared:
-    """Prepare the drawings of the folder ``source`` into the new folder ``out``; the options in everyday terms.
+    """Prepare the drawings of ``source`` (a folder, ZIP or TAR) into the new folder ``out``.
 
     ``size`` is a side or ``"WIDTHxHEIGHT"`` in pixels; ``paper`` lies under transparency; the rest is as in ``Frame``,
-    ``Options`` and ``write``. More than one worker (None: one a core) starts Python anew for each, so the calling
-    script then needs ``if __name__ == "__main__":``.
+    ``Options`` and ``write``. Of pairs (source picture → target picture), ``pairs_from`` is where the sources lie under
+    the same names, or ``side_by_side`` says that both stand in one picture. More than one worker (None: one a core)
+    starts Python anew for each, so the calling script then needs ``if __name__ == "__main__":``.
     """
     height, width = framing.parse_size(str(size))
     how = Frame(height=height, width=width, fit=fit, grey=grey, paper=framing.parse_colour(paper), enlarge=enlarge)
@@ -96,15 +68,37 @@ def prepare(
         raise UsageError(f"the smallest side cannot be {min_side}; give 1 or more pixels")
     if workers is not None and workers < 1:
         raise UsageError(f"{workers} workers cannot work; give 1 or more")
-    options = Options(frame=how, tags=tags, bars=bars, duplicates=duplicates, min_side=min_side)
-    return write(Path(source), Path(out), options, workers=workers, force=force, progress=progress)
+    if pairs_from is not None and side_by_side is not None:
+        raise UsageError("pairs come from another place (--pairs-from) or side by side (--side-by-side), not both")
+    options = Options(
+        frame=how,
+        tags=tags,
+        bars=bars,
+        duplicates=duplicates,
+        animated=animated,
+        min_side=min_side,
+        side_by_side=side_by_side,
+        sources=pairs_from is not None,
+    )
+    return write(
+        Path(source),
+        Path(out),
+        options,
+        metadata=Path(metadata) if metadata is not None else None,
+        pairs_from=Path(pairs_from) if pairs_from is not None else None,
+        workers=workers,
+        force=force,
+        progress=progress,
+    )
 
 
 def write(
     source: Path,
     out: Path,
-    options: Options = Options(),
+    options: Options,
     *,
+    metadata: Path | None = None,
+    pairs_from: Path | None = None,
     workers: int | None = None,
     force: bool = False,
     progress: Callable[[Progress], None] | None = None,
@@ -112,46 +106,92 @@ def write(
     """Prepare the drawings of ``source`` into the new folder ``out``.
 
     The result does not depend on ``workers`` (None: all cores). An existing ``out`` is replaced only with ``force``,
-    and only if it is a prepared dataset. Raises UsageError (bad source, query or place; nothing left to keep) or Fault.
+    and only if it is a prepared dataset. After a kill or Ctrl-C the same call goes on. Raises UsageError (bad source,
+    query or place; nothing left to keep) or Fault.
     """
     out = out.resolve()
     _check_place(source, out, force)
     asks = screening.tag_query(options.tags) if options.tags else None
-    listing = sources.read(source)
+    listing = sources.read(source, metadata=metadata)
+    partners = None
+    if pairs_from is not None:
+        partners = sources.read(pairs_from)
+        listing = _paired(listing, partners)
     asked = [record for record in listing.records if asks is None or asks(record.tags)]
-    left_out = [
-        _Verdict(record, stage="tags", reason=f"does not match {options.tags}")
-        for record in listing.records
-        if asks is not None and not asks(record.tags)
-    ]
     if not asked:
         raise UsageError(f'no picture of {source} matches the tags "{options.tags}"; check the names and the query')
-    unfinished = _beside(out, "partial")
-    with os_errors("write", out):
-        unfinished.mkdir(parents=True)
-    try:
-        with os_errors("write", out):
-            writer = _Writer(unfinished, options)
-            for done, verdict in enumerate(_examined(listing.root, asked, options, workers), 1):
+    key = _key(listing, partners, options)
+    with _unfinished(out) as folder, Writer(folder, options, key) as writer:
+        try:
+            for verdict in examine(listing, asked[writer.done :], options, workers, partners):
                 writer.take(verdict)
                 if progress:
-                    progress(Progress(done, len(asked), writer.count))
-            if not writer.count:
-                raise UsageError(_nothing_kept(source, [*left_out, *writer.rejected]))
-            if not listing.root.is_dir():
-                raise Fault(f"the source {source} has gone away while it was read; bring it back and run again")
-            writer.finish(listing, left_out)
-            _check_place(source, out, force)  # again: it may have appeared meanwhile
-            _put_in_place(unfinished, out)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
+                    progress(Progress(writer.done, len(asked), writer.count))
+        except KeyboardInterrupt:
+            writer.checkpoint()
+            raise
+        if not writer.count:
+            raise UsageError(
+                f"no picture of {source} is left to train on ({writer.why_nothing()}); "
+                f"relax the options or check the pictures"
+            )
+        if not listing.root.exists():
+            raise Fault(f"the source {source} has gone away while it was read; bring it back and run again")
+        writer.finish(listing, [] if asks is None else [r for r in listing.records if not asks(r.tags)])
+        _check_place(source, out, force)  # again: it may have appeared meanwhile
+        _put_in_place(folder, out)
     return Prepared(out)
 
 
-def _beside(out: Path, what: str) -> Path:
-    """A hidden name of our own beside ``out``."""
-    return out.with_name(f".{out.name}.{secrets.token_hex(4)}.{what}")
+def _paired(listing: sources.Source, partners: sources.Source) -> sources.Source:
+    """Only the pictures that have a source of the same name; the others on both sides are orphans."""
+    if not (listing.container.any_order and partners.container.any_order):
+        raise UsageError("pairs cannot be read from a TAR; unpack it and give the folders")
+    names = {without_ending(record.path) for record in partners.records}
+    records = tuple(record for record in listing.records if without_ending(record.path) in names)
+    have = {without_ending(record.path) for record in records}
+    if not records:
+        raise UsageError(
+            f"no picture of {listing.root} has one of the same name in {partners.root}; check the two places"
+        )
+    orphans = [("target without source", r.path) for r in listing.records if without_ending(r.path) not in names]
+    orphans += [("source without target", r.path) for r in partners.records if without_ending(r.path) not in have]
+    return replace(listing, records=records, orphans=(*listing.orphans, *orphans))
+
+
+def _key(listing: sources.Source, partners: sources.Source | None, options: Options) -> str:
+    """What must be the same for an attempt to be gone on with: options, files, their sizes and times, tags."""
+    digests = [str(listing.root.resolve()), listing.digest, partners.digest if partners else "", asdict(options)]
+    records = hashlib.sha256()
+    for record in listing.records:
+        records.update(repr(record).encode("utf-8", "surrogatepass"))
+    return hashlib.sha256(json.dumps([*digests, records.hexdigest()]).encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def _unfinished(out: Path) -> Iterator[Path]:
+    """The folder in which ``out`` grows, ours alone; kept on Ctrl-C (and by a kill), removed on any other error."""
+    folder = out.with_name(f".{out.name}.partial")
+    with os_errors("write", out):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not is_ours(folder):
+            raise UsageError(f"{folder} is in the way; move it elsewhere and run again")
+        lock = filelock.FileLock(folder / LOCK, timeout=0)
+        try:
+            lock.acquire()
+        except filelock.Timeout as error:
+            raise UsageError(f"{out} is being prepared by another process; wait for it, or give another -o") from error
+        try:
+            yield folder
+        except KeyboardInterrupt:
+            lock.release()
+            raise KeyboardInterrupt("interrupted; the same command goes on where it stopped") from None
+        except BaseException:
+            lock.release()
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        lock.release()
+        (out / LOCK).unlink(missing_ok=True)
 
 
 def _put_in_place(finished: Path, out: Path) -> None:
@@ -159,7 +199,7 @@ def _put_in_place(finished: Path, out: Path) -> None:
     if not out.exists():
         finished.rename(out)
         return
-    aside = _beside(out, "old")
+    aside = out.with_name(f".{out.name}.{secrets.token_hex(4)}.old")
     out.rename(aside)
     try:
         finished.rename(out)
@@ -179,138 +219,3 @@ def _check_place(source: Path, out: Path, force: bool) -> None:
         raise UsageError(f"{out} exists already; give another place (-o), or ask for it anew (--force, force=True)")
     if not is_prepared(out):
         raise UsageError(f"{out} is no prepared dataset, or holds other files, so it is left alone; give another -o")
-
-
-def _nothing_kept(source: Path, rejected: Sequence[_Verdict]) -> str:
-    counts = Counter(verdict.stage for verdict in rejected)
-    why = ", ".join(f"{counts[stage]} {stage}" for stage in STAGES if counts[stage])
-    return f"no picture of {source} is left to train on ({why}); relax the options or check the pictures"
-
-
-# ── examining, in worker processes ─────────────────────────────────────────────────────────────────────────────────
-
-
-def _examine(root: Path, options: Options, records: Sequence[sources.Record]) -> list[_Verdict]:
-    return [_examine_one(root, record, options) for record in records]
-
-
-def _examine_one(root: Path, record: sources.Record, options: Options) -> _Verdict:
-    """Read, screen and frame one picture; a pure function of the file and the options."""
-    try:
-        image = screening.open_picture(root / record.path)
-        screening.require_size(image, options.smallest)
-        try:
-            image, times = framing.upright(image, options.frame)
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise Rejected("unreadable", f"cannot be converted to RGB: {error}") from error
-        cropped = False
-        if options.bars != "keep":
-            bars = screening.find_bars(np.asarray(image))
-            if bars and options.bars == "drop":
-                raise Rejected("bars", str(bars.enlarged(times)))
-            if bars:
-                image = image.crop((bars.left, bars.top, image.width - bars.right, image.height - bars.bottom))
-                screening.require_size(image, options.smallest, times)
-                cropped = True
-        pixels = framing.frame(image, options.frame)
-        return _Verdict(record, pixels, screening.fingerprint(pixels), cropped)
-    except Rejected as verdict:
-        return _Verdict(record, stage=verdict.stage, reason=verdict.reason)
-
-
-def _examined(
-    root: Path, records: Sequence[sources.Record], options: Options, workers: int | None
-) -> Iterator[_Verdict]:
-    """Verdicts in the order of the records, whatever the number of workers."""
-    chunks = [records[i : i + 64] for i in range(0, len(records), 64)]
-    for verdicts in spread(partial(_examine, root, options), chunks, workers):
-        yield from verdicts
-
-
-# ── writing ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class _Writer:
-    """Takes verdicts in order; writes shards, records, quarantine and at last the manifest."""
-
-    def __init__(self, folder: Path, options: Options) -> None:
-        self.folder, self.options = folder, options
-        self.count = self.cropped = 0
-        self.kept_paths: list[str] = []
-        self.rejected: list[_Verdict] = []
-        self._duplicates = screening.Duplicates()
-        how = options.frame
-        self._shape = (how.height, how.width, 1 if how.grey else 3)
-        self._per_shard = max(1, SHARD_BYTES // int(np.prod(self._shape)))
-        self._shards: list[dict[str, Any]] = []
-        self._buffer: list[Pixels] = []
-        self._records = (folder / "records.jsonl").open("w", encoding="utf-8", newline="\n")
-
-    def take(self, verdict: _Verdict) -> None:
-        if verdict.pixels is None:
-            self.rejected.append(verdict)
-            return
-        if self.options.duplicates == "drop":
-            earlier = self._duplicates.find(verdict.fingerprint, verdict.pixels)
-            if earlier is not None:
-                reason = f"repeats {self.kept_paths[earlier]}"
-                self.rejected.append(replace(verdict, pixels=None, stage="duplicate", reason=reason))
-                return
-            self._duplicates.add(verdict.fingerprint, verdict.pixels)
-        self._records.write(json.dumps(asdict(verdict.record)) + "\n")
-        self.kept_paths.append(verdict.record.path)
-        self._buffer.append(verdict.pixels)
-        self.count += 1
-        self.cropped += verdict.cropped
-        if len(self._buffer) == self._per_shard:
-            self._flush()
-
-    def _flush(self) -> None:
-        """Write the buffered pictures as one .npy shard."""
-        if not self._buffer:
-            return
-        path = self.folder / f"images-{len(self._shards):05d}.npy"
-        pixels = np.stack(self._buffer)
-        with path.open("wb") as file:  # np.save would hide the system's reason (a full disk) from us
-            np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(pixels))
-            file.write(pixels.data)
-        size = path.stat().st_size
-        self._shards.append({"file": path.name, "count": len(self._buffer), "bytes": size, "sha256": sha256(path)})
-        self._buffer.clear()
-
-    def finish(self, listing: sources.Source, left_out: Sequence[_Verdict]) -> None:
-        self._flush()
-        self._records.close()
-        faults = sorted(self.rejected, key=lambda verdict: verdict.record)
-        rejected = [*faults, *left_out]  # faults first: what a query leaves out can be very long
-        with (self.folder / "quarantine.csv").open(
-            "w", encoding="utf-8", errors="backslashreplace", newline=""
-        ) as file:
-            table = csv.writer(file)
-            table.writerow(("stage", "reason", "path"))
-            table.writerows((verdict.stage, verdict.reason, verdict.record.path) for verdict in faults)
-            table.writerows(("orphan", reason, name) for reason, name in listing.orphans)
-            table.writerows((verdict.stage, verdict.reason, verdict.record.path) for verdict in left_out)
-        counts = Counter(verdict.stage for verdict in rejected)
-        options = asdict(self.options)
-        records_hash = sha256(self.folder / "records.jsonl")
-        digest = json.dumps([FORMAT, options, [s["sha256"] for s in self._shards], records_hash], sort_keys=True)
-        manifest = {
-            "format": FORMAT,
-            "software": f"boceto {__version__}",
-            "content_hash": hashlib.sha256(digest.encode()).hexdigest(),
-            "source": str(listing.root.resolve()),
-            "count": self.count,
-            "shape": list(self._shape),
-            "found": len(listing.records),
-            "left_out": {stage: counts[stage] for stage in STAGES},
-            "cropped_bars": self.cropped,
-            "orphans": len(listing.orphans),
-            "other_files": listing.others,
-            "options": options,
-            "shards": self._shards,
-            "records": {"file": "records.jsonl", "sha256": records_hash},
-        }
-        (self.folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")

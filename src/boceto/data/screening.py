@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 
 import imagehash
 import numpy as np
@@ -32,32 +31,33 @@ class Rejected(Exception):
         self.stage, self.reason = stage, reason
 
 
-def open_picture(path: Path) -> Image.Image:
-    """A fully decoded picture (the first frame of an animated one).
+def open_picture(content: bytes) -> Image.Image:
+    """A fully decoded picture (the first frame of an animated one) from a file's bytes.
 
     Raises Rejected("unreadable", …) for empty, truncated, oversized (decompression bomb) and non-picture files.
     """
+    if not content:
+        raise Rejected("unreadable", "empty file")
     try:
-        content = path.read_bytes()
-        if not content:
-            raise Rejected("unreadable", "empty file")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(BytesIO(content), formats=FORMATS)
             image.load()
-    except (Rejected, MemoryError):
+    except MemoryError:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise Rejected("unreadable", "too many pixels (over 89 million)") from error
     except UnidentifiedImageError as error:
         raise Rejected("unreadable", "not a picture") from error
-    except OSError as error:  # only the system's own carry a number
-        reason = f"cannot be read: {error.strerror}" if error.errno else _damage(error)
-        raise Rejected("unreadable", reason) from error
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         raise Rejected("unreadable", _damage(error)) from error
     return image
+
+
+def is_animated(image: Image.Image) -> bool:
+    """Has it more than one frame (GIF, WebP, animated PNG)? The pages of a TIFF are no animation."""
+    return bool(getattr(image, "is_animated", False)) and image.format not in ("TIFF", "MPO")
 
 
 def _damage(error: Exception) -> str:
@@ -142,8 +142,68 @@ def _edge(rows: Pixels, tolerance: int) -> int:
     return flat if flat and shares[flat : flat + 3].max() >= 0.7 else 0
 
 
-def tag_query(query: str) -> Callable[[Collection[str]], bool]:
-    """Compile ``"(1girl | solo) & !hat"`` to a predicate on a picture's tags.
+@dataclass(frozen=True)
+class Has:
+    """Holds if a picture has this tag."""
+
+    name: str
+
+    def __call__(self, tags: Collection[str]) -> bool:
+        return self.name in tags
+
+    def __str__(self) -> str:
+        return f'"{self.name}"' if not self.name or re.search(r"[\s&|!()]", self.name) else self.name
+
+
+@dataclass(frozen=True)
+class Not:
+    """Holds if its term does not."""
+
+    term: Query
+
+    def __call__(self, tags: Collection[str]) -> bool:
+        return not self.term(tags)
+
+    def __str__(self) -> str:
+        return "!" + _as_term(self.term, AllOf, AnyOf)
+
+
+@dataclass(frozen=True)
+class AllOf:
+    """Holds if all of its terms do."""
+
+    terms: tuple[Query, ...]
+
+    def __call__(self, tags: Collection[str]) -> bool:
+        return all(term(tags) for term in self.terms)
+
+    def __str__(self) -> str:
+        return " & ".join(_as_term(term, AllOf, AnyOf) for term in self.terms)
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """Holds if one of its terms does."""
+
+    terms: tuple[Query, ...]
+
+    def __call__(self, tags: Collection[str]) -> bool:
+        return any(term(tags) for term in self.terms)
+
+    def __str__(self) -> str:
+        return " | ".join(_as_term(term, AnyOf) for term in self.terms)
+
+
+Query = Has | Not | AllOf | AnyOf
+_DEEPEST = 100  # far below where Python's own limit would end it, wherever it is called from
+
+
+def _as_term(query: Query, *looser: type[AllOf | AnyOf]) -> str:
+    return f"({query})" if isinstance(query, looser) else str(query)
+
+
+def tag_query(query: str) -> Query:
+    """Read ``"(1girl | solo) & !hat"`` as a tree that, called with a picture's tags, says whether it matches.
 
     ``!`` binds tightest, then ``&``, then ``|``; a tag holding spaces or any of ``&|!()`` stands in double quotes.
     Raises UsageError naming what is wrong.
@@ -152,7 +212,8 @@ def tag_query(query: str) -> Callable[[Collection[str]], bool]:
     position = 0
 
     def fail(what: str) -> UsageError:
-        return UsageError(f'tag query "{query}": {what}; write for example "(1girl | solo) & white_background & !hat"')
+        shown = query if len(query) <= 200 else query[:200] + "…"
+        return UsageError(f'tag query "{shown}": {what}; write for example "(1girl | solo) & white_background & !hat"')
 
     def peek() -> str | None:
         return tokens[position] if position < len(tokens) else None
@@ -162,45 +223,42 @@ def tag_query(query: str) -> Callable[[Collection[str]], bool]:
         position += 1
         return tokens[position - 1]
 
-    def any_of() -> Callable[[Collection[str]], bool]:
-        terms = [all_of()]
+    def any_of(depth: int) -> Query:
+        terms = [all_of(depth)]
         while peek() == "|":
             take()
-            terms.append(all_of())
-        return lambda tags: any(term(tags) for term in terms)
+            terms.append(all_of(depth))
+        return AnyOf(tuple(terms)) if len(terms) > 1 else terms[0]
 
-    def all_of() -> Callable[[Collection[str]], bool]:
-        terms = [single()]
+    def all_of(depth: int) -> Query:
+        terms = [single(depth)]
         while peek() == "&":
             take()
-            terms.append(single())
-        return lambda tags: all(term(tags) for term in terms)
+            terms.append(single(depth))
+        return AllOf(tuple(terms)) if len(terms) > 1 else terms[0]
 
-    def single() -> Callable[[Collection[str]], bool]:
+    def single(depth: int) -> Query:
+        if depth > _DEEPEST:
+            raise fail("it is nested too deeply")
         if peek() is None:
             raise fail("it ends where a tag should stand")
         token = take()
         if token == "!":
-            inner = single()
-            return lambda tags: not inner(tags)
+            return Not(single(depth + 1))
         if token == "(":
-            inner = any_of()
+            inner = any_of(depth + 1)
             if peek() != ")":
                 raise fail("a ')' is missing")
             take()
             return inner
         if token in ("&", "|", ")", '"'):
             raise fail(f"'{token}' stands where a tag should")
-        name = token.strip('"')
-        return lambda tags: name in tags
+        return Has(token.strip('"'))
 
-    try:
-        predicate = any_of()
-    except RecursionError:
-        raise fail("it is nested too deeply") from None
+    whole = any_of(0)
     if position < len(tokens):
         raise fail(f"'{tokens[position]}' is one too many (join tags with & or |)")
-    return predicate
+    return whole
 
 
 def fingerprint(pixels: Pixels) -> int:
@@ -216,26 +274,39 @@ class Duplicates:
     than ``levels`` grey levels, so that two drawings of one character that differ only in the eyes are both kept.
     """
 
-    def __init__(self, bits: int = 8, levels: int = 32) -> None:
+    def __init__(
+        self,
+        pixels: Callable[[int], Pixels],
+        hashes: NDArray[np.uint64] | None = None,
+        *,
+        bits: int = 8,
+        levels: int = 32,
+    ) -> None:
+        """``pixels(number)`` gives back a remembered picture, so that only its hash is kept in memory."""
         self.bits, self.levels = bits, levels
-        self._hashes = np.empty(1024, dtype=np.uint64)
-        self._cells: list[Pixels] = []
+        self._pixels = pixels
+        known = np.empty(0, np.uint64) if hashes is None else hashes
+        self._count = len(known)
+        self._hashes = np.concatenate([known, np.empty(1024, np.uint64)])
 
     def find(self, fingerprint: int, pixels: Pixels) -> int | None:
         """The number (in order of ``add``) of an earlier picture that this one repeats, or None."""
-        distance = np.bitwise_count(self._hashes[: len(self._cells)] ^ np.uint64(fingerprint))
+        distance = np.bitwise_count(self._hashes[: self._count] ^ np.uint64(fingerprint))
+        candidates = np.flatnonzero(distance <= self.bits)
+        if not len(candidates):
+            return None
         cells = _cells(pixels).astype(np.int16)
-        for number in np.flatnonzero(distance <= self.bits):
-            if np.abs(cells - self._cells[number]).max() <= self.levels:
+        for number in candidates:
+            if np.abs(cells - _cells(self._pixels(int(number)))).max() <= self.levels:
                 return int(number)
         return None
 
-    def add(self, fingerprint: int, pixels: Pixels) -> None:
+    def add(self, fingerprint: int) -> None:
         """Remember a kept picture."""
-        if len(self._cells) == len(self._hashes):
+        if self._count == len(self._hashes):
             self._hashes = np.resize(self._hashes, 2 * len(self._hashes))
-        self._hashes[len(self._cells)] = fingerprint
-        self._cells.append(_cells(pixels))
+        self._hashes[self._count] = fingerprint
+        self._count += 1
 
 
 def _cells(pixels: Pixels) -> Pixels:
