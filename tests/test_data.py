@@ -476,11 +476,11 @@ def test_a_source_that_goes_away_is_no_source_full_of_faults(
     source = Path(shutil.copytree(drawings, tmp_path / "stick"))
     first = drawing(0)
 
-    def pull_out(content: bytes) -> Image.Image:
+    def pull_out(*_: object) -> tuple[Image.Image, int]:
         shutil.rmtree(source, ignore_errors=True)
-        return first
+        return first, 1
 
-    monkeypatch.setattr(screening, "open_picture", pull_out)
+    monkeypatch.setattr(screening, "open_scaled", pull_out)
     with pytest.raises(Fault, match="gone away"):
         prepare(source, tmp_path / "data", size=16)
     assert not list(tmp_path.iterdir())

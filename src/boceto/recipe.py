@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from boceto.errors import UsageError, nearest, os_errors
 
@@ -23,6 +23,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Long = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]  # still whole when counted in images
 Every = Annotated[float, Field(ge=0.001, le=1e12, allow_inf_nan=False)]  # thousands of images: at least one
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Order = Literal["shuffled", "sequential", "sequential-single", "stochastic", "random-single", "fixed"]
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -35,6 +36,13 @@ class Section(BaseModel):
 class DataPart(Section):
     """[data] How pictures come out of the prepared dataset."""
 
+    order: Order = Field(
+        "shuffled",
+        description="shuffled: batches from a new permutation every epoch; sequential: batches in the dataset's order; "
+        "sequential-single: one picture at a time in that order; stochastic: batches drawn at random, repeats allowed; "
+        "random-single: one picture at a time so drawn; fixed: batches put together once, their order drawn anew every "
+        "epoch; the single ones ask for train.batch = 1",
+    )
     flip: bool = Field(False, description="mirror every other picture, at random, left to right")
 
 
@@ -56,7 +64,7 @@ class AugmentPart(Section):
 class TrainPart(Section):
     """[train] How long, how fast, from which seed."""
 
-    batch: int = Field(128, ge=2, le=65536, description="pictures in a step")
+    batch: int = Field(128, ge=1, le=65536, description="pictures in a step")
     kimg: Long = Field(1000.0, description="thousands of images to see in all")
     minutes: Long | None = Field(None, description="stop after so many minutes of training, if that is sooner")
     seed: int = Field(0, ge=0, lt=2**63)
@@ -86,6 +94,17 @@ class Recipe(Section):
     augment: AugmentPart = AugmentPart()
     train: TrainPart = TrainPart()
     watch: WatchPart = WatchPart()
+
+    @model_validator(mode="after")
+    def _single_means_one(self) -> Recipe:
+        order, batch = self.data.order, self.train.batch
+        if order.endswith("-single") and batch != 1:
+            several = "sequential" if order == "sequential-single" else "stochastic"
+            raise ValueError(
+                f"data.order = '{order}' shows one picture at a time, but train.batch = {batch}; "
+                f"use train.batch=1, or data.order={several}"
+            )
+        return self
 
     def to_toml(self) -> str:
         """The recipe as TOML, complete (defaults written out), so that a run can be read in one file."""

@@ -16,6 +16,7 @@ from boceto import archs, device, recipe
 from boceto.device import Compute
 from boceto.errors import Fault, UsageError
 from boceto.runs import Run, image_format, load_tensors, restore, write_image
+from boceto.scaling import levels_from_signed
 
 Images = NDArray[np.uint8]
 
@@ -34,8 +35,8 @@ def draw(generator: nn.Module, z: Tensor, compute: Compute, chunk: int = 64) -> 
     """
     parts = []
     for part in torch.split(z, chunk):
-        image = generator(part.to(compute.device)).float()  # (n, C, H, W) in [-1, 1]
-        parts.append((image * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu())
+        image = generator(part.to(compute.device))  # (n, C, H, W) in [-1, 1]
+        parts.append(levels_from_signed(image).permute(0, 2, 3, 1).cpu())
     return torch.cat(parts).numpy()
 
 

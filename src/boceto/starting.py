@@ -102,7 +102,8 @@ def _go(
 ) -> Run:
     if announce:
         announce(f"{wanted.arch['name']} on {compute.label}, {len(data):,} pictures, batch {wanted.train.batch}")
-    narrower = f"--set train.batch={max(2, wanted.train.batch // 2)}, or a narrower network"
+    half = wanted.train.batch // 2
+    narrower = f"--set train.batch={half}, or a narrower network" if half else "a narrower network"
     with run.alone(), _interruptible() as stopping, device.memory_errors(f"train {run.folder}", narrower):
         run.revise(wanted)
         fit(run, data, compute, show=show or (lambda progress: None), stop=stopping.is_set)
@@ -138,7 +139,7 @@ def _fitted(wanted: Recipe, data: Prepared) -> Recipe:
     if len(data) < wanted.train.batch:
         raise UsageError(
             f"{data.folder} holds {len(data)} pictures, fewer than train.batch = {wanted.train.batch}; "
-            f"add drawings or use --set train.batch={max(2, len(data) // 2)}"
+            f"add drawings or use --set train.batch={max(1, len(data) // 2)}"
         )
     return wanted
 

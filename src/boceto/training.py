@@ -29,6 +29,7 @@ from boceto.errors import Fault
 from boceto.gan import GAN, Batch, Terms
 from boceto.recipe import Recipe
 from boceto.runs import Run, load_tensors, restore, save_tensors
+from boceto.scaling import to_signed
 from boceto.watching import Means, Pace, Progress
 
 Evaluator = Callable[[nn.Module, Clock], Iterable[tuple[str, float]]]
@@ -116,8 +117,8 @@ def steps(state: State, pictures: Iterable[NDArray[np.uint8]], compute: Compute,
     gan = state.gan
     for pixels in pictures:
         torch.manual_seed(_step_seed(recipe.train.seed, state.now.nimg))
-        real = torch.from_numpy(pixels).to(compute.device, non_blocking=True)
-        real = real.to(torch.float32, memory_format=compute.memory_format).div_(127.5).sub_(1)  # [-1, 1]
+        levels = torch.from_numpy(pixels).to(compute.device, non_blocking=True)
+        real = to_signed(levels, compute.memory_format)
         batch = Batch(real=real, z=torch.randn(len(real), gan.z_dim).to(compute.device))
 
         gan.discriminator.requires_grad_(True)
@@ -206,7 +207,8 @@ def fit(
     if state.now.nimg == 0:
         run.save_sample(0, sampling.sheet(sampling.draw(state.ema, fixed, compute)))
     means, pace = Means(), Pace(recipe.train, state.now.nimg, state.seconds)
-    stream = batches(data, seed=train.seed, nimg=state.now.nimg, batch=train.batch, flip=recipe.data.flip)
+    how = recipe.data
+    stream = batches(data, seed=train.seed, nimg=state.now.nimg, batch=train.batch, flip=how.flip, order=how.order)
     if finished(state, recipe):
         return state
     for tick in steps(state, stream, compute, recipe):

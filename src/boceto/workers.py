@@ -45,8 +45,8 @@ def spread(task: Callable[[T], R], parts: Iterable[T], workers: int | None = Non
                 yield waiting.popleft().result()
         except BrokenProcessPool as error:
             raise Fault(
-                "a worker process was ended from outside, most often because memory ran out; "
-                "run the same command with fewer of them (--workers 1)"
+                "a worker process ended before its time: memory ran out, or the calling script lacks "
+                '`if __name__ == "__main__":`; run again with a single one (--workers 1, workers=1)'
             ) from error
         finally:
             for future in waiting:

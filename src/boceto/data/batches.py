@@ -1,7 +1,15 @@
-"""Which pictures make a batch: a pure function of (seed, images seen), so that a resumed run goes on as if nothing
-had happened and no state of a sampler need be kept.
+"""Which pictures make a batch: a pure function of (order, seed, images seen), so that a resumed run goes on as if
+nothing had happened and no state of a sampler need be kept.
 
-Every epoch is one permutation of the dataset; batches run on from one epoch into the next, so none is short.
+shuffled            every epoch is one permutation of the dataset
+sequential          the dataset's own order, epoch after epoch
+sequential-single   the same, one picture at a time
+stochastic          each picture drawn at random from all, with replacement; there are no epochs
+random-single       the same, one picture at a time
+fixed               batches put together once for the whole run; every epoch draws them in another order
+
+In an order with epochs no batch is short: batches run on from one epoch into the next, and the last of ``fixed`` is
+filled up with pictures of the first.
 """
 
 from __future__ import annotations
@@ -13,25 +21,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boceto.data.prepared import Prepared
+from boceto.recipe import Order
+
+# What a generator is for: streams of one seed must not repeat each other.
+_EPOCH, _MIRROR, _DRAW, _MEMBERS, _ROUND = range(5)
 
 
-def indices(seed: int, nimg: int, batch: int, count: int) -> NDArray[np.int64]:
-    """The ``batch`` picture numbers that follow after ``nimg`` images, from a set of ``count``."""
-    positions = np.arange(nimg, nimg + batch)
-    epochs = positions // count
-    orders = {epoch: _permutation(seed, int(epoch), count) for epoch in np.unique(epochs)}
-    return np.array([orders[e][p] for e, p in zip(epochs, positions % count, strict=True)], dtype=np.int64)
+def indices(seed: int, nimg: int, batch: int, count: int, order: Order = "shuffled") -> NDArray[np.int64]:
+    """The ``batch`` picture numbers (0 … count−1) that follow after ``nimg`` images, from a set of ``count``."""
+    match order:
+        case "stochastic" | "random-single":
+            return _random(seed, nimg, _DRAW).integers(0, count, batch)
+        case "sequential" | "sequential-single":
+            return np.arange(nimg, nimg + batch) % count
+        case "fixed":
+            members = _members(seed, batch, count)
+            turn, place = divmod(nimg // batch, len(members))
+            row: NDArray[np.int64] = members[_permutation(seed, turn, len(members), _ROUND)[place]]
+            return row.copy()
+        case "shuffled":
+            positions = np.arange(nimg, nimg + batch)
+            epochs = positions // count
+            orders = {epoch: _permutation(seed, int(epoch), count, _EPOCH) for epoch in np.unique(epochs)}
+            return np.array([orders[e][p] for e, p in zip(epochs, positions % count, strict=True)], dtype=np.int64)
 
 
 def mirrored(seed: int, nimg: int, batch: int) -> NDArray[np.bool_]:
     """Which of these pictures are shown mirrored: each with probability ½."""
-    return np.random.Generator(np.random.PCG64([seed, nimg, 1])).random(batch) < 0.5
+    return _random(seed, nimg, _MIRROR).random(batch) < 0.5
 
 
-def batches(data: Prepared, *, seed: int, nimg: int, batch: int, flip: bool = False) -> Iterator[NDArray[np.uint8]]:
+def batches(
+    data: Prepared, *, seed: int, nimg: int, batch: int, flip: bool = False, order: Order = "shuffled"
+) -> Iterator[NDArray[np.uint8]]:
     """Endless batches of uint8 (N, C, H, W), starting after ``nimg`` images; contiguous, channels first."""
     while True:
-        pixels = data.gather(indices(seed, nimg, batch, len(data)))
+        pixels = data.gather(indices(seed, nimg, batch, len(data), order))
         if flip:
             chosen = mirrored(seed, nimg, batch)
             pixels[chosen] = pixels[chosen, :, ::-1]
@@ -39,7 +64,17 @@ def batches(data: Prepared, *, seed: int, nimg: int, batch: int, flip: bool = Fa
         nimg += batch
 
 
+def _random(seed: int, number: int, purpose: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64([seed, number, purpose]))
+
+
 @lru_cache(maxsize=2)
-def _permutation(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
+def _permutation(seed: int, epoch: int, count: int, purpose: int) -> NDArray[np.int64]:
     """The order of one epoch; two are remembered, since a batch rarely touches more."""
-    return np.random.Generator(np.random.PCG64([seed, epoch, 0])).permutation(count)
+    return _random(seed, epoch, purpose).permutation(count)
+
+
+@lru_cache(maxsize=1)
+def _members(seed: int, batch: int, count: int) -> NDArray[np.int64]:
+    """The batches of ``fixed``: (batches, batch) picture numbers, one permutation cut up, its beginning at the end."""
+    return np.resize(_random(seed, 0, _MEMBERS).permutation(count), (-(-count // batch), batch))

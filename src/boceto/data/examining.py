@@ -23,6 +23,7 @@ Duplicates = Literal["drop", "keep"]
 Animated = Literal["first", "skip"]
 SideBySide = Literal["source-left", "source-right"]
 _CHUNK_BYTES = 8 * 2**20
+_ENOUGH = 4  # a JPEG of so many frames a side holds all that a frame can show
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +144,7 @@ def _examine_one(
         source, target = _halves(target, options.side_by_side)
     cropped = False
     if options.bars != "keep" and source is None:  # cropping one picture of a pair would part it from the other
-        bars = screening.find_bars(np.asarray(target))
+        bars = screening.bars_of(target)
         if bars and options.bars == "drop":
             raise Rejected("bars", str(bars.enlarged(times)))
         if bars:
@@ -164,16 +165,17 @@ def _opened(content: bytes | Rejected, options: Options) -> tuple[Image.Image, i
     """(RGB, how many times smaller than the file's)."""
     if isinstance(content, Rejected):
         raise content
-    image = screening.open_picture(content)
-    screening.require_size(image, options.smallest)
+    how = options.frame
+    image, times = screening.open_scaled(content, options.smallest, (_ENOUGH * how.width, _ENOUGH * how.height))
     if options.animated == "skip" and screening.is_animated(image):
         raise Rejected("animated", f"{getattr(image, 'n_frames', 2)} frames")
     try:
-        return framing.upright(image, options.frame)
+        upright, more = framing.upright(image, how)
     except MemoryError:
         raise
     except Exception as error:
         raise Rejected("unreadable", f"cannot be converted to RGB: {error}") from error
+    return upright, times * more
 
 
 def _halves(image: Image.Image, order: SideBySide) -> tuple[Image.Image, Image.Image]:

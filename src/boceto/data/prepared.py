@@ -11,7 +11,7 @@ from __future__ import annotations
 import bisect
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from boceto.errors import BocetoError, Fault, UsageError, os_errors
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+_CHUNK = 2**23  # bytes read between two words on how far it is
 _LEFT_OUT = {"tags": "by the tag query"}  # as people say it
 
 
@@ -97,18 +98,41 @@ class Prepared:
         return out
 
     def records(self) -> list[sources.Record]:
-        """Path, tags and label of every picture, in order."""
-        lines = (self.folder / "records.jsonl").read_text("utf-8").splitlines()
-        entries = (json.loads(line) for line in lines)
-        return [sources.Record(entry["path"], tuple(entry["tags"]), entry["label"]) for entry in entries]
+        """Path, tags and label of every picture, in order. Raises Fault if they are damaged, too few or too many."""
+        path, remedy = self.folder / "records.jsonl", f"prepare {self.manifest['source']} again"
+        with os_errors("read", path):
+            lines = path.read_bytes().splitlines()
+        try:
+            entries = [json.loads(line) for line in lines]
+            records = [sources.Record(entry["path"], tuple(entry["tags"]), entry["label"]) for entry in entries]
+        except (ValueError, KeyError, TypeError) as error:
+            raise Fault(f"{path} is damaged ({error}); {remedy}") from error
+        if len(records) != len(self):
+            raise Fault(f"{path} tells of {len(records):,} pictures, the manifest of {len(self):,}; {remedy}")
+        return records
 
-    def verify(self) -> None:
-        """Compare every byte with the manifest's SHA-256; raises Fault naming the file that differs."""
-        for entry in [*self.manifest["shards"], self.manifest["records"]]:
-            path = self.folder / Path(entry["file"]).name
-            with os_errors("read", path):
-                if sha256(path) != entry["sha256"]:
-                    raise Fault(f"{path} is not what was written; prepare {self.manifest['source']} again")
+    def verify(self, progress: Callable[[int, int], None] | None = None) -> int:
+        """Compare every byte of pictures and records with the manifest's SHA-256; returns how many bytes those are.
+
+        ``progress`` is told the bytes read and the bytes in all. Raises Fault naming the file that differs.
+        """
+        entries = [*self.manifest["shards"], self.manifest["records"]]
+        paths = [self.folder / Path(entry["file"]).name for entry in entries]
+        for path in paths:
+            if not path.is_file():
+                raise Fault(f"{path} is missing; prepare {self.manifest['source']} again")
+        total, done = sum(path.stat().st_size for path in paths), 0
+        for entry, path in zip(entries, paths, strict=True):
+            digest = hashlib.sha256()
+            with os_errors("read", path), path.open("rb") as file:
+                while chunk := file.read(_CHUNK):
+                    digest.update(chunk)
+                    done += len(chunk)
+                    if progress:
+                        progress(done, total)
+            if digest.hexdigest() != entry["sha256"]:
+                raise Fault(f"{path} is not what was written; prepare {self.manifest['source']} again")
+        return done
 
     def summary(self) -> str:
         """One line for people: how many, how big, what was left out."""
