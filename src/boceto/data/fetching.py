@@ -1,6 +1,6 @@
 """Named sets of pictures from Kaggle and Hugging Face → a folder that ``prepare`` reads.
 
-The libraries that download (``kagglehub``, ``huggingface_hub``) are optional: ``pip install "boceto[fetch]"``. What
+The libraries that download (``kagglehub``, ``huggingface_hub``) are optional (the extra ``fetch``). What
 they download stays in their own cache, so that an interrupted download goes on where it stopped; from there it is put
 together beside its place (as links where the disk allows, which takes no room twice), and moved there whole.
 """
@@ -28,7 +28,6 @@ from boceto.data.sources import SUFFIXES
 from boceto.errors import Fault, UsageError, nearest, os_errors, os_fault
 
 METADATA = "metadata.jsonl"
-INSTALL = 'pip install "boceto[fetch]"'
 Told = Callable[[int, int], None]  # files placed, and in all
 _HANDLE = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
@@ -177,7 +176,7 @@ def _library(name: str, wanted: Set) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise UsageError(f"{wanted.name} is fetched with {name}, which is not installed: {INSTALL}") from error
+        raise UsageError(f"{wanted.name} is fetched with {name}, which is not installed: pip install {name}") from error
 
 
 def _usable() -> list[str]:

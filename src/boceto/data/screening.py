@@ -20,6 +20,8 @@ from boceto.errors import UsageError
 
 Pixels = NDArray[np.uint8]
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # no others: some start programs
+_LARGEST_WEBP = 44 * 10**6  # pixels; its decoder keeps four copies
+_MOST_SCANS = 4 * 10**9  # pixels times passes over them, of a progressive JPEG: each takes few bytes and much time
 Image.init()  # Pillow looks up named formats among those already loaded
 
 
@@ -50,8 +52,12 @@ def open_scaled(content: bytes, min_side: int = 1, enough: tuple[int, int] | Non
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(BytesIO(content), formats=FORMATS)
-            width, _ = image.size
+            width, height = image.size
             require_size(image, min_side)
+            if image.format == "WEBP" and width * height > _LARGEST_WEBP:
+                raise Rejected("unreadable", f"too many pixels for WebP (over {_LARGEST_WEBP // 10**6} million)")
+            if content.count(b"\xff\xda") * width * height > _MOST_SCANS and image.format in ("JPEG", "MPO"):
+                raise Rejected("unreadable", "too many scans for its size")
             if enough is not None and image.format == "JPEG":
                 image.draft(None, enough)
             times = round(width / image.width)
@@ -173,7 +179,7 @@ def _strange(rows: Pixels, colour: NDArray[np.int16], tolerance: int) -> NDArray
     """Share of the pixels of each row that are not of that colour."""
     low = np.maximum(colour - tolerance, 0).astype(np.uint8)
     high = np.minimum(colour + tolerance, 255).astype(np.uint8)
-    far = np.zeros(rows.shape[:-1], np.bool_)
+    far: NDArray[np.bool_] = np.zeros(rows.shape[:-1], np.bool_)
     for channel in range(rows.shape[-1]):  # far quicker than any(axis=-1)
         far |= (rows[..., channel] < low[channel]) | (rows[..., channel] > high[channel])
     share: NDArray[np.float64] = np.count_nonzero(far, axis=1) / far.shape[1]
