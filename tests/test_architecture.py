@@ -22,7 +22,7 @@ SOURCE = Path(boceto.__file__).parent
 # The rooms from the ground up; a module may import from its own row and from rows above it in this list only.
 FLOORS = [
     ["version", "errors"],
-    ["recipe", "clock", "device", "objectives", "nn", "workers"],
+    ["recipe", "clock", "device", "objectives", "nn", "workers", "scaling"],
     ["gan"],
     ["archs", "data", "runs"],
     ["sampling", "watching"],

@@ -283,6 +283,13 @@ def test_fits_do_what_they_say() -> None:
     assert (square["crop"][:, :, 2] == 0).all(), "the centre only"
 
 
+def test_every_size_can_be_cropped_to_every_size() -> None:
+    for side in range(28, 200):
+        for frame in (28, 48):
+            pixels = framing.frame(Image.new("RGB", (side, side + side % 3)), Frame(height=frame, width=frame))
+            assert pixels.shape == (frame, frame, 3)
+
+
 def test_small_originals_are_framed_not_enlarged_unless_asked() -> None:
     small = Image.new("RGB", (20, 20), "red")
     framed = framing.frame(small, Frame(fit="letterbox"))

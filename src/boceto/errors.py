@@ -21,6 +21,10 @@ class BocetoError(Exception):
 
     exit_code = 1
 
+    def __str__(self) -> str:
+        """One line, whatever names of files and tags stand in it: a name may hold line feeds or a terminal's codes."""
+        return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in super().__str__())
+
 
 class UsageError(BocetoError):
     """What was asked cannot be done: an unknown name, an impossible value, a folder that is not one."""

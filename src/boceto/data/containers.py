@@ -8,25 +8,42 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import lzma
 import os
 import stat
+import struct
 import tarfile
+import weakref
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Protocol, cast
+from typing import IO, TYPE_CHECKING, BinaryIO, Protocol, Self, cast
 
 from boceto.data.screening import Rejected
 from boceto.errors import Fault, UsageError, os_errors
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer  # in collections.abc from Python 3.12 on
+
 LARGEST = 256 * 2**20  # bytes of one file
 _BOMB = 250  # no archive of pictures unpacks to so many times its size
 _TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, ValueError)
+_PIECE = 4096  # bytes at a time out of a ZIP: of some compressions a piece unpacks whole, however large
+_LONGEST_HEADER = 32 * 2**10  # bytes; names and notes before an entry of a TAR, which Python reads whole
+DAMAGE = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error),
+    *(
+        EOFError,
+        NotImplementedError,
+        ValueError,
+        ArithmeticError,
+        LookupError,
+    ),  # Python's readers raise nearly anything
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +75,9 @@ class Container(Protocol):
 
 def open_container(place: Path) -> Container:
     """Raises UsageError if ``place`` is neither a folder nor an archive that is known here."""
-    if not place.exists():
+    with os_errors("read", place):
+        there = place.exists()
+    if not there:
         raise UsageError(f"folder {place} does not exist; give the folder (or ZIP, or TAR) that holds your drawings")
     if place.is_dir():
         return Folder(place)
@@ -78,7 +97,7 @@ def read_all(container: Container, names: Sequence[str]) -> Iterator[tuple[str, 
 def _content(stream: BinaryIO) -> bytes | Rejected:
     try:
         content = stream.read(LARGEST + 1)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         return Rejected("unreadable", f"damaged in its archive: {_short(error)}")
     except OSError as error:
         return Rejected("unreadable", f"cannot be read: {error.strerror or _short(error)}")
@@ -154,9 +173,9 @@ class Zip:
     def listing(self) -> Listing:
         digest, refused, size = hashlib.sha256(), [], 0
         files: set[str] = set()
-        for info in _open_zip(self.root).infolist():
+        for info in _zip(self.root).infolist():
             name, reason = info.filename, _refusal(info.filename)
-            if info.is_dir() or _hidden(name):
+            if name.endswith("/") or _hidden(name):
                 continue
             if info.flag_bits & 1:
                 reason = "encrypted"
@@ -174,25 +193,53 @@ class Zip:
         return Listing(tuple(sorted(files)), tuple(refused), digest.hexdigest())
 
     def streams(self, names: Sequence[str]) -> Iterator[tuple[str, BinaryIO | Rejected]]:
-        archive = _open_zip(self.root)
+        archive = _zip(self.root)
         for name in names:
             try:
                 stream = archive.open(name)
-            except (*_DAMAGE, OSError, KeyError, RuntimeError) as error:
+            except (*DAMAGE, OSError, RuntimeError) as error:
                 yield name, Rejected("unreadable", f"damaged in its archive: {_short(error)}")
                 continue
-            with stream:
-                yield name, cast("BinaryIO", stream)
+            with stream, io.BufferedReader(_Pieces(stream), _PIECE) as pieces:
+                yield name, pieces
+
+
+class _Pieces(io.RawIOBase):
+    """Reads little at a time, so that what is packed at a thousand to one does not unpack into memory at once."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        view = memoryview(buffer)
+        content = self._stream.read(min(len(view), _PIECE))
+        view[: len(content)] = content
+        return len(content)
+
+
+def _zip(path: Path) -> zipfile.ZipFile:
+    """The archive, kept open as long as it is the same file."""
+    with os_errors("read", path):
+        about = path.stat()
+        return _open_zip(path, (about.st_ino, about.st_size, about.st_mtime_ns))
 
 
 @lru_cache(maxsize=1)
-def _open_zip(path: Path) -> zipfile.ZipFile:
+def _open_zip(path: Path, _version: tuple[int, int, int]) -> zipfile.ZipFile:
     """One open archive a process: its directory may be long."""
-    with os_errors("read", path):
-        try:
-            return zipfile.ZipFile(path)
-        except _DAMAGE as error:
+    file = path.open("rb")
+    try:
+        archive = zipfile.ZipFile(file)
+    except BaseException as error:
+        file.close()
+        if isinstance(error, DAMAGE):
             raise UsageError(f"{path} is no ZIP archive, or is damaged ({_short(error)}); fetch it again") from error
+        raise
+    weakref.finalize(archive, file.close)  # when another archive takes its place
+    return archive
 
 
 @dataclass(frozen=True)
@@ -235,27 +282,58 @@ class Tar:
 
     def _members(self) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
         """Every entry, from front to back; raises Fault where the archive ends before its time."""
-        count = 0
+        count, before = 0, -1
         with os_errors("read", self.root), contextlib.ExitStack() as closing:
             size = self.root.stat().st_size
             try:
-                archive = closing.enter_context(tarfile.open(self.root, "r:*"))
-            except (*_DAMAGE, tarfile.ReadError) as error:
+                archive = closing.enter_context(tarfile.open(self.root, "r:*", tarinfo=_Member))
+            except DAMAGE as error:
                 raise UsageError(f"{self.root} is no TAR archive, or is damaged; fetch it again") from error
             while True:
                 try:
                     member = archive.next()
-                except (*_DAMAGE, OSError) as error:
+                    if member and (member.offset <= before or member.size < 0):  # it would go round in circles
+                        raise tarfile.ReadError("an entry that ends before it begins")
+                except (*DAMAGE, OSError) as error:
                     raise Fault(
                         f"archive {self.root} is damaged or cut short after {count} files ({_short(error)}); "
                         f"fetch it again, or unpack what can be unpacked and give the folder"
                     ) from error
                 if member is None:
                     return
-                _refuse_bomb(self.root, member.offset_data + (member.size if member.isreg() else 0), size)
-                count += 1
+                has_data = member.isreg() or member.type not in tarfile.SUPPORTED_TYPES
+                _refuse_bomb(self.root, member.offset_data + (member.size if has_data else 0), size)
+                count, before = count + 1, member.offset
                 archive.members.clear()  # type: ignore[attr-defined]  # it would remember every one
                 yield archive, member
+
+
+class _Member(tarfile.TarInfo):
+    """An entry, refused where Python would take damage for the end, or unpack what a header says into memory."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        try:
+            member = super().frombuf(buf, encoding, errors)
+        except (tarfile.EOFHeaderError, tarfile.EmptyHeaderError):  # type: ignore[attr-defined]
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(str(error)) from error
+        if member.type == tarfile.GNUTYPE_SPARSE:
+            raise tarfile.ReadError("a sparse file")
+        if member.type in _NOTES and not 0 <= member.size <= _LONGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {member.size:,} bytes")
+        return member
+
+    def _proc_gnusparse_10(self, *_: object) -> None:
+        """A list of holes that may be as long as the archive; drawings have none."""
+        raise tarfile.ReadError("a sparse file")
+
+
+_NOTES = (
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+)
 
 
 def _refuse_bomb(path: Path, unpacked: int, packed: int | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,7 @@ from boceto.data.containers import Container, read_all
 from boceto.data.framing import Frame
 from boceto.data.screening import Pixels, Rejected
 from boceto.data.sources import Record, Source
+from boceto.errors import Fault
 from boceto.workers import spread
 
 Bars = Literal["drop", "crop", "keep"]
@@ -126,6 +128,11 @@ def _examine_chunk(
             verdicts.append(_examine_one(item.record, content, sketch, options))
         except Rejected as verdict:
             verdicts.append(Verdict(item.record, stage=verdict.stage, reason=verdict.reason))
+        except MemoryError as error:
+            raise Fault(
+                f"memory ran out over picture {item.record.path}; run the same command with fewer workers "
+                f"(--workers 1), close other programs, or leave that picture out"
+            ) from error
     return verdicts
 
 
@@ -167,11 +174,13 @@ def _opened(content: bytes | Rejected, options: Options) -> tuple[Image.Image, i
         raise content
     how = options.frame
     image, times = screening.open_scaled(content, options.smallest, (_ENOUGH * how.width, _ENOUGH * how.height))
-    if options.animated == "skip" and screening.is_animated(image):
-        raise Rejected("animated", f"{getattr(image, 'n_frames', 2)} frames")
     try:
-        upright, more = framing.upright(image, how)
-    except MemoryError:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a broken EXIF entry, between our own lines
+            if options.animated == "skip" and screening.is_animated(image):  # looks for a second frame
+                raise Rejected("animated", f"{getattr(image, 'n_frames', 2)} frames")
+            upright, more = framing.upright(image, how)
+    except (MemoryError, Rejected):
         raise
     except Exception as error:
         raise Rejected("unreadable", f"cannot be converted to RGB: {error}") from error

@@ -7,6 +7,7 @@ enlarged, unless asked.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Literal
@@ -38,8 +39,8 @@ class Frame:
 def parse_size(text: str) -> tuple[int, int]:
     """``"64"`` → (64, 64); ``"48x64"`` → (height 64, width 48), as picture sizes are written: width × height."""
     parts = text.lower().replace("×", "x").split("x")
-    if not all(part.strip().isdecimal() for part in parts) or len(parts) > 2:
-        raise UsageError(f"size '{text}' is not a size; write for example 64, or 48x64 for 48 wide and 64 high")
+    if not all(part.strip().isdecimal() and len(part) < 20 for part in parts) or len(parts) > 2:
+        raise UsageError(f"size '{text[:60]}' is not a size; write for example 64, or 48x64 for 48 wide and 64 high")
     width, height = int(parts[0]), int(parts[-1])
     if not (4 <= width <= 2048 and 4 <= height <= 2048):
         raise UsageError(f"size '{text}' is out of range; both sides lie between 4 and 2048 pixels")
@@ -49,9 +50,10 @@ def parse_size(text: str) -> tuple[int, int]:
 def parse_colour(text: str) -> str:
     """A colour Pillow knows (``white``, ``#f4e8d0``) or UsageError."""
     try:
-        ImageColor.getrgb(text)
-    except ValueError as error:
-        raise UsageError(f"'{text}' is not a colour; write a name such as white or a code such as #f4e8d0") from error
+        bytes(ImageColor.getrgb(text))  # 0 … 255, which Pillow does not ask of rgb(…)
+    except (ValueError, ArithmeticError) as error:
+        shown = f"'{text[:60]}'"
+        raise UsageError(f"{shown} is not a colour; write a name such as white or a code such as #f4e8d0") from error
     return text
 
 
@@ -61,7 +63,7 @@ def upright(image: Image.Image, how: Frame) -> tuple[Image.Image, int]:
     A picture far larger than the frame (a scan) is reduced by a whole number first, since all that follows would cost
     many times its size in memory and nobody could see the difference.
     """
-    image = ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)  # a copy of a large picture would double its memory
     times = max(1, min(image.width // how.width, image.height // how.height) // 8)
     if image.mode == "1":
         image = image.convert("L")
@@ -73,23 +75,37 @@ def upright(image: Image.Image, how: Frame) -> tuple[Image.Image, int]:
         image = image.reduce(times)
     image = _to_srgb(image)
     if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        sheet = Image.new("RGBA", image.size, how.paper)
-        sheet.alpha_composite(layer)
-        image = sheet
+        image = _on_paper(image, how.paper)
     return (image if image.mode == "RGB" else image.convert("RGB")), times
 
 
+def _tiles(image: Image.Image) -> Iterator[tuple[tuple[int, int, int, int], Image.Image]]:
+    """(box, what is in it): all of a picture in parts, since several copies of a whole scan fill the memory."""
+    for y in range(0, image.height, 1024):
+        for x in range(0, image.width, 1024):
+            box = x, y, min(x + 1024, image.width), min(y + 1024, image.height)
+            yield box, image.crop(box)
+
+
+def _on_paper(image: Image.Image, paper: str) -> Image.Image:
+    """Transparency → RGB on a flat colour."""
+    sheet = Image.new("RGB", image.size)
+    for box, tile in _tiles(image):
+        under = Image.new("RGBA", tile.size, paper)
+        under.alpha_composite(tile.convert("RGBA"))
+        sheet.paste(under.convert("RGB"), box)
+    return sheet
+
+
 def _to_bytes(image: Image.Image) -> Image.Image:
-    """16 or 32 bit or floating-point grey → 8 bit, by bands, since a scan in float32 fills the memory."""
-    values = np.asarray(image)
-    top = max(float(np.nan_to_num(band).max(initial=0)) for band in np.array_split(values, 1 + len(values) // 256))
+    """16 or 32 bit or floating-point grey → 8 bit."""
+    top = max(float(np.nan_to_num(np.asarray(tile)).max(initial=0)) for _, tile in _tiles(image))
     scale = 255 / 65535 if top > 255 else 255.0 if image.mode == "F" and top <= 1 else 1.0
-    grey = np.empty(values.shape, np.uint8)
-    for y in range(0, len(values), 256):
-        band = np.nan_to_num(values[y : y + 256].astype(np.float32)) * np.float32(scale)
-        grey[y : y + 256] = band.clip(0, 255)
-    return Image.fromarray(grey)
+    grey = Image.new("L", image.size)
+    for box, tile in _tiles(image):
+        values = np.nan_to_num(np.asarray(tile).astype(np.float32)) * np.float32(scale)
+        grey.paste(Image.fromarray(values.clip(0, 255).astype(np.uint8)), box)
+    return grey
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
@@ -137,7 +153,8 @@ def frame(image: Image.Image, how: Frame) -> NDArray[np.uint8]:
 def _centre(image: Image.Image, how: Frame) -> tuple[float, float, float, float]:
     """The largest box of the frame's shape in the middle of a picture: left, top, right, bottom."""
     scale = min(image.width / how.width, image.height / how.height)
-    left, top = (image.width - scale * how.width) / 2, (image.height - scale * how.height) / 2
+    left = max(0.0, (image.width - scale * how.width) / 2)  # rounding may leave it a little under 0
+    top = max(0.0, (image.height - scale * how.height) / 2)
     return left, top, image.width - left, image.height - top
 
 

@@ -21,11 +21,15 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from boceto.data.containers import Container
+from boceto.data.containers import DAMAGE, Container
 from boceto.data.screening import Rejected
 from boceto.errors import UsageError, os_errors
 
 LONGEST_LINE = 16 * 2**20  # bytes; a longer one is no metadata of one picture
+_LONGEST_ROW = 2**20  # characters of a CSV
+_LARGEST_LABELS = 64 * 2**20  # bytes of a dataset.json
+_MOST_VALUES = 6_000_000  # in a dataset.json, since a value of two bytes takes a hundred in memory
+_MOST_JUNK = 10_000  # lines that are no objects, after which a file is read no further
 _FILE_KEYS = ("file_name", "filename", "file", "image", "path")
 _ENTRY = tuple[str, "Mapping[str, Any] | None"]  # where it stands, and what it says; None: no JSON object
 
@@ -59,7 +63,11 @@ def describe(container: Container, pictures: Sequence[str], others: Iterable[str
             found.orphans.append(("unreadable metadata", name))
             continue
         folder = name.rpartition("/")[0]
-        _take(found, names, folder, name, stream)
+        try:
+            _take(found, names, folder, name, stream)
+        except (*DAMAGE, OSError):  # in its archive; what was read of it before stands
+            found.files.add(name)
+            found.orphans.append(("unreadable metadata", name))
     return found
 
 
@@ -141,16 +149,20 @@ def _take(found: Described, names: _Names, folder: str, name: str, stream: Binar
 def _take_entries(found: Described, names: _Names, folder: str, name: str, entries: Iterable[_ENTRY]) -> None:
     """Add entries; a file without a single object in it is no metadata but some other file."""
     orphans: list[tuple[str, str]] = []
-    objects = 0
+    objects = junk = 0
     for where, entry in entries:
         if entry is None:
             orphans.append(("metadata line is not a JSON object", where))
+            junk += 1
+            if junk == _MOST_JUNK:
+                orphans.append(("metadata read no further, too many such lines", where))
+                break
             continue
         objects += 1
         path = names.of(entry, folder)
         if path is None:
             what = next((entry[key] for key in (*_FILE_KEYS, "id", "md5") if key in entry), "")
-            orphans.append(("metadata without picture", f"{where} ({str(what)[:100]})"))
+            orphans.append(("metadata without picture", f"{where} ({_shown(what)})"))
         else:
             _add(found, path, entry, where)
     if objects or name.lower().rpartition("/")[2] == "metadata.jsonl":
@@ -166,6 +178,13 @@ def _add(found: Described, path: str, entry: Mapping[str, Any], where: str) -> N
     label = entry.get("label")
     if isinstance(label, str | int) and not isinstance(label, bool) and str(label).strip():
         found.labels[path] = sys.intern(str(label).strip()[:200])
+
+
+def _shown(value: object) -> str:
+    try:
+        return str(value)[:100]
+    except RecursionError:  # read a little less deep in the stack than it is shown
+        return type(value).__name__
 
 
 def _object(text: bytes) -> Mapping[str, Any] | None:
@@ -208,18 +227,22 @@ def _json_list(name: str, content: bytes) -> Iterator[_ENTRY]:
 
 
 def _csv(name: str, stream: BinaryIO) -> Iterator[_ENTRY]:
-    rows = csv.DictReader(io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline=""))
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
+    rows = csv.DictReader(iter(lambda: text.readline(_LONGEST_ROW), ""))
     number = 1
-    while True:
-        number += 1
-        try:
-            row = next(rows, None)
-        except csv.Error:
-            yield f"{name}:{number}", None
-            continue
-        if row is None:
-            return
-        yield f"{name}:{number}", {key: value for key, value in row.items() if isinstance(key, str)}
+    try:
+        while True:
+            number += 1
+            try:
+                row = next(rows, None)
+            except csv.Error:
+                yield f"{name}:{number}", None
+                continue
+            if row is None:
+                return
+            yield f"{name}:{number}", {key: value for key, value in row.items() if isinstance(key, str)}
+    finally:
+        text.detach()  # the stream is its container's to close
 
 
 def _parquet(name: str, stream: BinaryIO) -> Iterator[_ENTRY]:
@@ -238,13 +261,17 @@ def _parquet(name: str, stream: BinaryIO) -> Iterator[_ENTRY]:
             for row in batch.to_pylist():
                 number += 1
                 yield f"{name}:{number}", row
-    except (ArrowException, OSError, ValueError):
+    except (ArrowException, OSError, ValueError, *DAMAGE):
         yield name, None
 
 
 def _take_dataset_json(found: Described, names: _Names, folder: str, name: str, stream: BinaryIO) -> None:
     """StyleGAN's labels: {"labels": [["00000/img00000000.png", 3], …]} or null."""
-    content = _object(stream.read(LONGEST_LINE * 16))
+    text = stream.read(_LARGEST_LABELS + 1)
+    if len(text) > _LARGEST_LABELS or sum(text.count(sign) for sign in (b"[", b"{", b",")) > _MOST_VALUES:
+        found.orphans.append(("dataset.json is too large", name))
+        return
+    content = _object(text)
     if content is None:
         found.orphans.append(("dataset.json is not a JSON object", name))
         return
@@ -254,7 +281,7 @@ def _take_dataset_json(found: Described, names: _Names, folder: str, name: str, 
         ok = isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], int | str)
         path = names.beside(pair[0], folder) if ok else None
         if path is None:
-            found.orphans.append(("label without picture", f"{name}:{number} ({str(pair)[:100]})"))
+            found.orphans.append(("label without picture", f"{name}:{number} ({_shown(pair)})"))
         else:
             found.labels[path] = sys.intern(str(pair[1])[:200])
 

@@ -109,8 +109,9 @@ def write(
     and only if it is a prepared dataset. After a kill or Ctrl-C the same call goes on. Raises UsageError (bad source,
     query or place; nothing left to keep) or Fault.
     """
-    out = out.resolve()
-    _check_place(source, out, force)
+    with os_errors("write", out):
+        out = out.resolve()
+        _check_place(source, out, force)
     asks = screening.tag_query(options.tags) if options.tags else None
     listing = sources.read(source, metadata=metadata)
     partners = None

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 from datetime import timedelta
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from PIL import Image
 
 from boceto import sampling
 from boceto.data.prepared import Prepared
 from boceto.errors import BocetoError, UsageError
 from boceto.reporting import figures
+from boceto.reporting.html import embedded, render
 from boceto.runs import Run, write_image, write_text
-from boceto.version import __version__
 
 SHOWN = 25  # pictures on the sheet
 BESIDE = 8  # generated and real beside each other
@@ -52,21 +49,16 @@ def report(run: Path | str, *, data: Path | str | None = None) -> Path:
     for name, chart in charts.items():
         write_image(folder / f"{name}.png", figures.raster(chart))
         write_text(folder / f"{name}.svg", figures.svg(chart))
-    environment = Environment(
-        loader=PackageLoader("boceto", "reporting"),
-        autoescape=select_autoescape(["html", "j2"]),
-        undefined=StrictUndefined,
-    )
     page = opened.folder / "report.html"
-    html = environment.get_template("page.html.j2").render(
+    html = render(
+        "page.html.j2",
         name=opened.folder.resolve().name,
         subtitle=_subtitle(opened),
         facts=_facts(model, log),
-        pictures={name: _embedded(picture) for name, picture in pictures.items()},
+        pictures={name: embedded(picture) for name, picture in pictures.items()},
         charts={name: figures.svg(chart) for name, chart in charts.items()},
         note=note,
         recipe=opened.recipe.to_toml(),
-        version=__version__,
     )
     write_text(page, html)
     return page
@@ -109,11 +101,3 @@ def _facts(model: sampling.Model, log: list[dict[str, Any]]) -> dict[str, str]:
         "data hash": about["data"]["content_hash"][:16],
         "software": ", ".join(f"{name} {version}" for name, version in about["software"].items()),
     }
-
-
-def _embedded(picture: Image.Image) -> dict[str, Any]:
-    """A picture as a data URI with its size, so that the page is one file."""
-    out = BytesIO()
-    picture.save(out, format="PNG", optimize=True)
-    uri = "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
-    return {"uri": uri, "width": picture.width, "height": picture.height}
