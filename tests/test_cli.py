@@ -79,6 +79,28 @@ def test_the_everyday_way(
     assert (run / "report.html").is_file()
 
 
+def test_prepare_takes_pairs_metadata_and_animations(
+    drawings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moving, known = tmp_path / "moving", tmp_path / "known.jsonl"
+    moving.mkdir()
+    frames = [Image.open(drawings / f"{i:02d}.png") for i in range(3)]
+    frames[0].save(moving / "00.gif", save_all=True, append_images=frames[1:])
+    for i in (1, 2):
+        frames[i].save(moving / f"{i:02d}.png")
+    known.write_text('{"id": "01", "tags": ["hat"]}\n{"id": "02", "tags": []}\n{"id": "00", "tags": ["hat"]}\n')
+    words = ["prepare", moving, "--size", 16, "--json"]
+    assert boceto(*words, "-o", tmp_path / "a", "--animated", "skip") == 0
+    assert json.loads(capsys.readouterr().out)["left_out"]["animated"] == 1
+    assert boceto(*words, "-o", tmp_path / "b", "--metadata", known, "--tags", "hat") == 0
+    assert json.loads(capsys.readouterr().out)["count"] == 2
+    assert boceto(*words, "-o", tmp_path / "c", "--pairs-from", drawings) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["pair"] and told["count"] == 3 and told["orphans"] == 37
+    assert boceto(*words, "-o", tmp_path / "d", "--side-by-side", "source-right", "--min-side", 8) == 0
+    assert json.loads(capsys.readouterr().out)["pair"]
+
+
 def test_recipes_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert boceto("recipes") == 0
     assert "dcgan-64 " in capsys.readouterr().out

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -58,6 +59,18 @@ def test_going_on_gives_the_same_bytes(
     assert looked_at == list(range(at + 1, 61)), "nothing is looked at twice"
     assert contents(tmp_path / "data") == contents(whole.folder)
     assert not list(tmp_path.glob(".*"))
+
+
+def test_an_archive_is_gone_on_with_too(many: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "many.tar.gz", "w:gz") as archive:
+        for path in sorted(many.iterdir()):
+            archive.add(path, path.name)
+    whole = prepare(many, tmp_path / "whole", size=16)
+    interrupted(tmp_path / "many.tar.gz", tmp_path / "data", 30)
+    looked_at: list[int] = []
+    data = prepare(tmp_path / "many.tar.gz", tmp_path / "data", size=16, progress=lambda p: looked_at.append(p.done))
+    assert looked_at == list(range(31, 61))
+    assert data.content_hash == whole.content_hash
 
 
 def test_another_question_begins_anew(many: Path, tmp_path: Path) -> None:
