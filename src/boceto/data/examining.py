@@ -63,7 +63,7 @@ class Verdict:
     reason: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Item:
     """A picture to look at; its bytes are None where the worker reads them itself."""
 

@@ -122,7 +122,7 @@ def write(
     if not asked:
         raise UsageError(f'no picture of {source} matches the tags "{options.tags}"; check the names and the query')
     key = _key(listing, partners, options)
-    with _unfinished(out) as folder, Writer(folder, options, key) as writer:
+    with _unfinished(out) as folder, Writer(folder, options, key, asked) as writer:
         try:
             for verdict in examine(listing, asked[writer.done :], options, workers, partners):
                 writer.take(verdict)

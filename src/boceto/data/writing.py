@@ -11,6 +11,7 @@ import io
 import json
 import os
 import time
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -44,9 +45,12 @@ def is_ours(folder: Path) -> bool:
 class Writer:
     """Takes verdicts in order; ``done`` is how many it has taken, an earlier attempt's included."""
 
-    def __init__(self, folder: Path, options: Options, key: str) -> None:
-        """Begin in ``folder``, or go on with what is there if it was begun with the same ``key``."""
-        self.folder, self.options, self._key = folder, options, key
+    def __init__(self, folder: Path, options: Options, key: str, asked: Sequence[sources.Record]) -> None:
+        """Begin in ``folder``, or go on with what is there if it was begun with the same ``key``.
+
+        ``asked``: the pictures whose verdicts will be taken, in order.
+        """
+        self.folder, self.options, self._key, self._asked = folder, options, key, asked
         how = options.frame
         self.shape = (how.height, how.width, 1 if how.grey else 3)
         self._stored = (*self.shape[:2], self.shape[2] * (2 if options.paired else 1))
@@ -57,7 +61,7 @@ class Writer:
         self._stretch = [0.0, 1.0, 0.0]  # sum, largest, how many over 1.5
         self._shards: list[dict[str, Any]] = []
         self._shard: BinaryIO | None = None
-        self._kept_paths: list[str] = []
+        self._kept = array("Q")  # of each kept picture, its number among the asked
         earlier = self._earlier()
         if earlier:
             self._go_on(earlier)
@@ -68,7 +72,9 @@ class Writer:
         self._records = (folder / RECORDS).open("ab")
         self._quarantine = (folder / QUARANTINE).open("ab")
         self._hashes = (folder / HASHES).open("ab")
-        self._duplicates = screening.Duplicates(self._pixels, np.fromfile(folder / HASHES, np.uint64))
+        kept = np.fromfile(folder / HASHES, np.uint64).reshape(-1, 2)
+        self._kept.extend(kept[:, 1].tolist())
+        self._duplicates = screening.Duplicates(self._pixels, kept[:, 0])
         if not earlier:
             self._row("stage", "reason", "path")
             self.checkpoint()
@@ -106,8 +112,6 @@ class Writer:
         for path in self.folder.iterdir():
             if path.name not in known:
                 path.unlink()
-        with (self.folder / RECORDS).open("rb") as lines:
-            self._kept_paths = [json.loads(line)["path"] for line in lines]
         if self._shard_path().exists():
             self._shard = self._shard_path().open("r+b")
             self._shard.seek(0, io.SEEK_END)
@@ -149,11 +153,12 @@ class Writer:
         if self.options.duplicates == "drop":
             earlier = self._duplicates.find(verdict.fingerprint, self._beside(verdict.pixels))
             if earlier is not None:
-                self._leave_out("duplicate", f"repeats {self._kept_paths[earlier]}", verdict.record.path)
+                path = self._asked[self._kept[earlier]].path
+                self._leave_out("duplicate", f"repeats {path}", verdict.record.path)
                 return
             self._duplicates.add(verdict.fingerprint)
-            self._hashes.write(np.uint64(verdict.fingerprint).tobytes())
-            self._kept_paths.append(verdict.record.path)
+            self._hashes.write(np.array([verdict.fingerprint, self.done], np.uint64).tobytes())
+            self._kept.append(self.done)
         self._records.write(json.dumps(asdict(verdict.record)).encode() + b"\n")
         if self._shard is None:
             self._shard = self._shard_path().open("w+b")
