@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import lzma
 import os
 import stat
@@ -21,18 +20,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, BinaryIO, Protocol, Self, cast
+from typing import BinaryIO, Protocol, Self, cast
 
 from boceto.data.screening import Rejected
 from boceto.errors import Fault, UsageError, os_errors
 
-if TYPE_CHECKING:
-    from typing_extensions import Buffer  # in collections.abc from Python 3.12 on
-
 LARGEST = 256 * 2**20  # bytes of one file
 _BOMB = 250  # no archive of pictures unpacks to so many times its size
 _TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-_PIECE = 4096  # bytes at a time out of a ZIP: of some compressions a piece unpacks whole, however large
 _LONGEST_HEADER = 32 * 2**10  # bytes; names and notes before an entry of a TAR, which Python reads whole
 DAMAGE = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error),
@@ -181,6 +176,8 @@ class Zip:
                 reason = "encrypted"
             elif stat.S_ISLNK(info.external_attr >> 16):
                 reason = "link"
+            elif info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                reason = "unusual compression"  # which Python unpacks whole into memory, however large
             elif name in files:
                 reason = "second file of that name"
             if reason:
@@ -200,24 +197,8 @@ class Zip:
             except (*DAMAGE, OSError, RuntimeError) as error:
                 yield name, Rejected("unreadable", f"damaged in its archive: {_short(error)}")
                 continue
-            with stream, io.BufferedReader(_Pieces(stream), _PIECE) as pieces:
-                yield name, pieces
-
-
-class _Pieces(io.RawIOBase):
-    """Reads little at a time, so that what is packed at a thousand to one does not unpack into memory at once."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Buffer, /) -> int:
-        view = memoryview(buffer)
-        content = self._stream.read(min(len(view), _PIECE))
-        view[: len(content)] = content
-        return len(content)
+            with stream:
+                yield name, cast("BinaryIO", stream)
 
 
 def _zip(path: Path) -> zipfile.ZipFile:
@@ -340,8 +321,8 @@ def _refuse_bomb(path: Path, unpacked: int, packed: int | None = None) -> None:
     packed = path.stat().st_size if packed is None else packed
     if unpacked > _BOMB * packed + 100 * 2**20:
         raise UsageError(
-            f"{path} would unpack to more than {unpacked // 2**20:,} MB from {packed / 2**20:,.1f} MB, which no "
-            f"archive of pictures does; if you trust it, unpack it yourself and give the folder"
+            f"{path} would unpack to more than {min(unpacked, 2**63) // 2**20:,} MB from {packed / 2**20:,.1f} MB, "
+            f"which no archive of pictures does; if you trust it, unpack it yourself and give the folder"
         )
 
 
