@@ -207,6 +207,8 @@ def test_parquet_where_pyarrow_is_there(tmp_path: Path) -> None:
     parquet.write_table(table, tmp_path / "metadata.parquet")
     found = sources.read(tmp_path)
     assert [(r.tags, r.label) for r in found.records] == [(("hat",), "0"), (("smile", "hat"), "1")]
+    (tmp_path / "metadata.parquet").write_bytes((tmp_path / "metadata.parquet").read_bytes()[:-20])
+    assert [r.tags for r in sources.read(tmp_path).records] == [(), ()]
 
 
 def test_stylegan_labels(tmp_path: Path) -> None:

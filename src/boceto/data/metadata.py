@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from boceto.data.containers import DAMAGE, Container
+from boceto.data.containers import DAMAGE, LARGEST, Container
 from boceto.data.screening import Rejected
 from boceto.errors import UsageError, os_errors
 
@@ -252,12 +252,16 @@ def _parquet(name: str, stream: BinaryIO) -> Iterator[_ENTRY]:
     except ImportError as error:
         raise UsageError(f"{name} is a Parquet file, which needs pyarrow: pip install pyarrow") from error
     try:
-        file = ParquetFile(io.BytesIO(stream.read()))
+        content = stream.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            yield name, None
+            return
+        file = ParquetFile(io.BytesIO(content))
         wanted = [
             key for key in (*_FILE_KEYS, "id", "md5", "tags", "tag_string", "label") if key in file.schema_arrow.names
         ]
         number = 0
-        for batch in file.iter_batches(columns=wanted):
+        for batch in file.iter_batches(1000, columns=wanted):
             for row in batch.to_pylist():
                 number += 1
                 yield f"{name}:{number}", row
