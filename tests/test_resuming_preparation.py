@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -174,3 +176,27 @@ def test_squish_reports_how_much_it_stretches(tmp_path: Path) -> None:
     assert data.manifest["stretch"] == {"mean": pytest.approx(5 / 3), "largest": 2.0, "over_1.5": 2}
     assert "stretched by 1.67 on average, 2.00 at most" in data.summary()
     assert "stretch" not in prepare(folder, tmp_path / "crop", size=16).manifest
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one group")
+def test_impatient_interrupts_end_it_all_the_same(tmp_path: Path) -> None:
+    """Ctrl-C reaches the whole group, workers too; a second one comes while the first is being answered."""
+    folder = tmp_path / "large"
+    folder.mkdir()
+    for i in range(600):
+        drawing(i, (80, 80)).save(folder / f"{i:03d}.png")
+    for gap in (0.0, 0.05, 0.2):
+        out = tmp_path / f"data{gap}"
+        words = [sys.executable, "-m", "boceto", "prepare", str(folder), "-o", str(out), "--workers", "2"]
+        with subprocess.Popen(
+            words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+        ) as process:
+            wait_for = tmp_path / f".data{gap}.partial" / "checkpoint.json"
+            while not wait_for.exists():
+                time.sleep(0.01)
+            for _ in range(3):
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGINT)
+                time.sleep(gap)
+            assert process.wait(timeout=60) in (0, 1, -signal.SIGINT)
+        assert len(prepare(folder, out, size=64, force=True)) == 600

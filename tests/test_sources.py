@@ -292,3 +292,23 @@ def test_pairs_that_do_not_fit(tmp_path: Path, drawings: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read from a TAR"):
         prepare(as_tar(collection(["x.png"]), tmp_path / "a.tar"), tmp_path / "data", pairs_from=other)
     assert not (tmp_path / "data").exists()
+
+
+def test_pairs_are_no_single_pictures_to_train_on(tmp_path: Path, drawings: Path) -> None:
+    from boceto import starting
+
+    data = prepare(drawings, tmp_path / "data", size=64, pairs_from=drawings)
+    with pytest.raises(UsageError, match="holds pairs, and dcgan learns from single pictures"):
+        starting.train("dcgan-64-quick", data.folder, tmp_path / "run", device_name="cpu")
+    with pytest.raises(UsageError, match="is a prepared dataset already"):
+        prepare(data.folder, tmp_path / "again")
+
+
+def test_a_query_that_finds_nothing_is_helped(tmp_path: Path) -> None:
+    files = collection(["1.png", "2.png"])
+    files["metadata.jsonl"] = b'{"id": 1, "tags": ["long_hair"]}\n{"id": 2, "tags": ["hat"]}\n'
+    place = as_folder(files, tmp_path / "place")
+    with pytest.raises(UsageError, match=r"did you mean long_hair instead of long_hiar\?"):
+        prepare(place, tmp_path / "data", tags="long_hiar")
+    with pytest.raises(UsageError, match="shows what each part costs"):
+        prepare(place, tmp_path / "data", tags="long_hair & hat")

@@ -249,7 +249,7 @@ def export(
     classes = f" in {len(done.classes)} classes" if done.classes else ""
     say(f"{out}: {done.pictures:,} pictures{classes}, as {form}")
     if done.pairs:
-        say("each picture is a pair side by side: the source left, the target right")
+        say("each picture is a pair side by side; boceto prepare --side-by-side source-left takes them back")
 
 
 @app.command

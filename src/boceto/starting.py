@@ -134,6 +134,11 @@ def _fitted(wanted: Recipe, data: Prepared) -> Recipe:
             f"{data.folder} holds pictures of {_shape(channels, height, width)}, but the recipe draws "
             f"{_shape(*needs)}; {_remedy(needs, (channels, height, width))}"
         )
+    if data.paired:
+        raise UsageError(
+            f"{data.folder} holds pairs, and {wanted.arch['name']} learns from single pictures; "
+            f"prepare the targets alone, without --pairs-from or --side-by-side"
+        )
     if len(data) < 2:
         raise UsageError(f"{data.folder} holds a single picture; there is nothing to learn between, so add drawings")
     if len(data) < wanted.train.batch:

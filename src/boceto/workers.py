@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Sized
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
@@ -19,7 +20,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def spread(task: Callable[[T], R], parts: Iterable[T], workers: int | None = None) -> Iterator[R]:
+def spread(task: Callable[[T], R], parts: Iterable[T], workers: int | None = None) -> Generator[R]:
     """``task`` of every part, in order, on so many processes (None: one a core); few parts are done right here.
 
     Parts are taken from ``parts`` as they are needed.
@@ -34,23 +35,36 @@ def spread(task: Callable[[T], R], parts: Iterable[T], workers: int | None = Non
         yield from map(task, parts)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_belong_to_parent) as pool:
-        waiting: deque[Future[R]] = deque()
-        try:
-            for part in parts:
-                waiting.append(pool.submit(task, part))
-                if len(waiting) > 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_belong_to_parent)
+    waiting: deque[Future[R]] = deque()
+    try:
+        for part in parts:
+            waiting.append(pool.submit(task, part))
+            if len(waiting) > 2 * workers:
                 yield waiting.popleft().result()
-        except BrokenProcessPool as error:
-            raise Fault(
-                "a worker process ended before its time: memory ran out, or the calling script lacks "
-                '`if __name__ == "__main__":`; run again with a single one (--workers 1, workers=1)'
-            ) from error
-        finally:
-            for future in waiting:
-                future.cancel()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise Fault(
+            "a worker process ended before its time: memory ran out, or the calling script lacks "
+            '`if __name__ == "__main__":`; run again with a single one (--workers 1, workers=1)'
+        ) from error
+    finally:
+        with _deaf():
+            pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Without Ctrl-C for a moment: a second one while a pool ends would leave it hanging for ever."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    earlier = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, earlier or signal.SIG_DFL)
 
 
 def _belong_to_parent() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -74,7 +75,7 @@ class _Item:
 
 def examine(
     source: Source, records: Sequence[Record], options: Options, workers: int | None, partners: Source | None = None
-) -> Iterator[Verdict]:
+) -> Generator[Verdict]:
     """Verdicts in the order of ``records``, whatever the number of workers; memory stays bounded.
 
     ``partners``: of pairs, where the source of each picture lies, under the same path but for the ending.
@@ -87,9 +88,12 @@ def examine(
         by_name = {without_ending(record.path): record.path for record in partners.records} if partners else {}
         items = [_Item(record, None, by_name.get(without_ending(record.path), "")) for record in records]
         chunks = [items[i : i + length] for i in range(0, len(items), length)]
-        yield from chain.from_iterable(spread(look, chunks, workers))
+        results = spread(look, chunks, workers)
     else:
-        yield from chain.from_iterable(spread(look, _read_ahead(source, records, length), workers))
+        results = spread(look, _read_ahead(source, records, length), workers)
+    with contextlib.closing(results):
+        for verdicts in results:
+            yield from verdicts
 
 
 def without_ending(path: str) -> str:

@@ -145,7 +145,7 @@ class Prepared:
         if m["cropped_bars"]:
             said.append(f"bars cropped off {m['cropped_bars']}")
         if m["orphans"]:
-            said.append(f"{m['orphans']:,} orphans")
+            said.append(f"{m['orphans']:,} orphans (listed in quarantine.csv)")
         if stretch := m.get("stretch"):
             said.append(f"sides stretched by {stretch['mean']:.2f} on average, {stretch['largest']:.2f} at most")
         return "; ".join(said)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import filelock
 
-from boceto.data import framing, screening, sources
+from boceto.data import framing, screening, sources, tags
 from boceto.data.examining import Animated, Bars, Duplicates, Options, SideBySide, examine, without_ending
 from boceto.data.framing import Fit, Frame
 from boceto.data.prepared import Prepared, is_prepared
@@ -120,14 +120,16 @@ def write(
         listing = _paired(listing, partners)
     asked = [record for record in listing.records if asks is None or asks(record.tags)]
     if not asked:
-        raise UsageError(f'no picture of {source} matches the tags "{options.tags}"; check the names and the query')
+        raise UsageError(f'no picture of {source} matches the tags "{options.tags}"; {_hint(listing, options.tags)}')
     key = _key(listing, partners, options)
     with _unfinished(out) as folder, Writer(folder, options, key, asked) as writer:
         try:
-            for verdict in examine(listing, asked[writer.done :], options, workers, partners):
-                writer.take(verdict)
-                if progress:
-                    progress(Progress(writer.done, len(asked), writer.count))
+            verdicts = examine(listing, asked[writer.done :], options, workers, partners)
+            with contextlib.closing(verdicts):  # the workers end before anything else is done
+                for verdict in verdicts:
+                    writer.take(verdict)
+                    if progress:
+                        progress(Progress(writer.done, len(asked), writer.count))
         except KeyboardInterrupt:
             writer.checkpoint()
             raise
@@ -142,6 +144,17 @@ def write(
         _check_place(source, out, force)  # again: it may have appeared meanwhile
         _put_in_place(folder, out)
     return Prepared(out)
+
+
+def _hint(listing: sources.Source, query: str | None) -> str:
+    """What a query that finds nothing may have meant."""
+    steps = tags.query_steps(listing.records, query) if query else ()
+    meant = [f"{step.hint} instead of {step.expression}" for step in steps if step.hint]
+    return (
+        f"did you mean {', '.join(meant)}?"
+        if meant
+        else f"boceto tags {listing.root} --query shows what each part costs"
+    )
 
 
 def _paired(listing: sources.Source, partners: sources.Source) -> sources.Source:

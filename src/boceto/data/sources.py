@@ -60,6 +60,8 @@ def read(place: Path, *, metadata: Path | None = None) -> Source:
     if not pictures:
         known = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
         kind = "folder" if place.is_dir() else "archive"
+        if (place / "manifest.json").is_file():
+            raise UsageError(f"{place} is a prepared dataset already; give the place of the drawings themselves")
         refused = f"; refused: {len(listing.refused):,}, the first {listing.refused[0][0]}" if listing.refused else ""
         raise UsageError(f"{kind} {place} holds no picture ({len(listing.files)} files, none of them {known}{refused})")
     known_pictures = set(pictures)

@@ -143,6 +143,8 @@ def conduct(
     place = Path(place)
     if sample < 1:
         raise UsageError(f"a sample of {sample} pictures shows nothing; give 1 or more")
+    if workers is not None and workers < 1:
+        raise UsageError(f"{workers} workers cannot work; give 1 or more")
     grouping = tags.load_groups(Path(groups) if groups is not None else None)
     data = open_prepared(place)
     source = None if data else sources.read(place, metadata=_path(metadata))

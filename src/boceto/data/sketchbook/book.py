@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from collections.abc import Callable, Sequence
@@ -189,10 +190,11 @@ def write(
     pages = plan(count, seed, faults)
     chunks = [pages[i : i + 32] for i in range(0, len(pages), 32)]
     lines: list[str] = []
-    for part in spread(partial(_write_pages, folder, seed, size), chunks, workers):
-        lines.extend(part)
-        if progress is not None:
-            progress(len(lines), len(pages))
+    with contextlib.closing(spread(partial(_write_pages, folder, seed, size), chunks, workers)) as parts:
+        for part in parts:
+            lines.extend(part)
+            if progress is not None:
+                progress(len(lines), len(pages))
     (folder / METADATA).write_text("".join(line + "\n" for line in lines), encoding="utf-8", newline="\n")
     planted = [page.fault for page in pages if page.fault]
     return Written(folder=folder, pictures=count, faults={k: planted.count(k) for k in FAULTS if k in planted})
