@@ -19,10 +19,10 @@ import math
 import os
 import secrets
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import filelock
 import safetensors
 import torch
 from PIL import Image
@@ -32,6 +32,7 @@ from torch import Tensor
 from boceto import recipe as recipes
 from boceto.errors import Fault, UsageError, nearest, os_errors
 from boceto.recipe import Recipe
+from boceto.workers import alone
 
 FORMAT = 1
 RECIPE, ABOUT, LOG, STATE = "recipe.toml", "run.json", "log.jsonl", "state.safetensors"
@@ -131,26 +132,10 @@ class Run:
         """What tells this run from any other of the same recipe and data."""
         return str(self.about["id"])
 
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep other processes from training this run meanwhile; raises UsageError if one does already.
-
-        The system releases the lock when the process ends, however it ends.
-        """
-        lock = filelock.FileLock(self.folder / LOCK, timeout=0)
-        with os_errors("lock", self.folder / LOCK):
-            try:
-                lock.acquire()
-            except filelock.Timeout as error:
-                raise UsageError(
-                    f"{self.folder} is being trained by another process; wait for it, stop it, or give another --out"
-                ) from error
-            except NotImplementedError:  # a file system without locks
-                pass
-        try:
-            yield
-        finally:
-            lock.release()
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep other processes from training this run meanwhile; raises UsageError if one does already."""
+        busy = f"{self.folder} is being trained by another process; wait for it, stop it, or give another --out"
+        return alone(self.folder / LOCK, busy)
 
     # ── the log ──
 

@@ -1,4 +1,4 @@
-"""Work shared out to processes: results in order, memory bounded, and no process that outlives its parent."""
+"""Work shared out to processes: results in order, memory bounded, none outlives its parent, none disturbs another."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sized
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
+from pathlib import Path
 from typing import TypeVar
 
-from boceto.errors import Fault
+import filelock
+
+from boceto.errors import Fault, UsageError, os_errors
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -52,6 +55,26 @@ def spread(task: Callable[[T], R], parts: Iterable[T], workers: int | None = Non
     finally:
         with _deaf():
             pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def alone(lock: Path, busy: str) -> Iterator[None]:
+    """Keep other processes out meanwhile; raises UsageError with the words ``busy`` if one is in already.
+
+    The system releases the lock when the process ends, however it ends. A file system without locks is trusted.
+    """
+    held = filelock.FileLock(lock, timeout=0)
+    with os_errors("lock", lock):
+        try:
+            held.acquire()
+        except filelock.Timeout as error:
+            raise UsageError(busy) from error
+        except NotImplementedError:
+            pass
+    try:
+        yield
+    finally:
+        held.release()
 
 
 @contextlib.contextmanager

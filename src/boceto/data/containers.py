@@ -29,16 +29,8 @@ LARGEST = 256 * 2**20  # bytes of one file
 _BOMB = 250  # no archive of pictures unpacks to so many times its size
 _TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _LONGEST_HEADER = 32 * 2**10  # bytes; names and notes before an entry of a TAR, which Python reads whole
-DAMAGE = (
-    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error),
-    *(
-        EOFError,
-        NotImplementedError,
-        ValueError,
-        ArithmeticError,
-        LookupError,
-    ),  # Python's readers raise nearly anything
-)
+_ARCHIVES = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError)
+DAMAGE = (*_ARCHIVES, NotImplementedError, ValueError, ArithmeticError, LookupError)  # readers raise nearly anything
 
 
 @dataclass(frozen=True)

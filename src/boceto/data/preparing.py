@@ -15,14 +15,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import filelock
-
 from boceto.data import framing, screening, sources, tags
 from boceto.data.examining import Animated, Bars, Duplicates, Options, SideBySide, examine, without_ending
 from boceto.data.framing import Fit, Frame
 from boceto.data.prepared import Prepared, is_prepared
 from boceto.data.writing import LOCK, Writer, is_ours
 from boceto.errors import Fault, UsageError, os_errors
+from boceto.workers import alone
 
 
 @dataclass(frozen=True)
@@ -190,21 +189,17 @@ def _unfinished(out: Path) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         if not is_ours(folder):
             raise UsageError(f"{folder} is in the way; move it elsewhere and run again")
-        lock = filelock.FileLock(folder / LOCK, timeout=0)
-        try:
-            lock.acquire()
-        except filelock.Timeout as error:
-            raise UsageError(f"{out} is being prepared by another process; wait for it, or give another -o") from error
-        try:
-            yield folder
-        except KeyboardInterrupt:
-            lock.release()
-            raise KeyboardInterrupt("interrupted; the same command goes on where it stopped") from None
-        except BaseException:
-            lock.release()
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        lock.release()
+        busy = f"{out} is being prepared by another process; wait for it, or give another -o"
+        with contextlib.ExitStack() as locked:
+            locked.enter_context(alone(folder / LOCK, busy))
+            try:
+                yield folder
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt("interrupted; the same command goes on where it stopped") from None
+            except BaseException:
+                locked.close()
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
         (out / LOCK).unlink(missing_ok=True)
 
 

@@ -121,8 +121,7 @@ def find_bars(pixels: Pixels, tolerance: int = 24) -> Bars:
     one colour and similar thickness, and it ends abruptly, along most of its length at once. ``tolerance`` (grey
     levels) absorbs JPEG noise.
     """
-    across = _pair(pixels, tolerance)
-    top, bottom = across
+    top, bottom = _pair(pixels, tolerance)
     inner = pixels[top : len(pixels) - bottom]
     left, right = _pair(inner.swapaxes(0, 1), tolerance)
     if not (top or left):

@@ -288,7 +288,7 @@ def _look(content: bytes | Rejected, path: str) -> _Seen:
     width, height = file.size
     if (image.width - image.height) * (width - height) < 0:  # turned, as EXIF says
         width, height = height, width
-    found = screening.find_bars(np.asarray(image))
+    found = screening.bars_of(image)
     look = Look(path, width, height, file.format or "?", file.mode, found.enlarged(times))
     inner = image.crop((found.left, found.top, image.width - found.right, image.height - found.bottom))
     pixels = framing.frame(inner, _FRAME)  # as prepare compares them
