@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,6 @@ import torch
 import boceto
 from boceto import archs, recipe
 from boceto.clock import Clock
-from boceto.data.prepared import Prepared
 from boceto.device import choose
 from boceto.gan import GAN, Batch
 from boceto.training import State, steps
@@ -22,14 +22,14 @@ SOURCE = Path(boceto.__file__).parent
 # The rooms from the ground up; a module may import from its own row and from rows above it in this list only.
 FLOORS = [
     ["version", "errors"],
-    ["recipe", "clock", "device", "objectives", "nn", "workers", "scaling"],
+    ["recipe", "clock", "device", "energy", "objectives", "balance", "nn", "workers", "scaling"],
     ["gan"],
     ["archs", "data", "runs"],
-    ["sampling", "watching"],
+    ["sampling", "watching", "metrics"],
     ["training", "reporting"],
     ["starting"],
     ["terminal"],
-    ["demo"],
+    ["demo", "ladder"],
     ["cli"],
     ["__main__"],
 ]
@@ -80,7 +80,22 @@ def test_the_loop_and_the_report_do_not_know_each_other() -> None:
 
 # ── every architecture, tiny ──
 
-TINY = {"dcgan": {"resolution": 16, "z_dim": 8, "g_width": 4, "d_width": 4}}
+TINY: dict[str, dict[str, Any]] = {
+    "dcgan": {"resolution": 16, "z_dim": 8, "g_width": 4, "d_width": 4},
+    "vanilla": {"resolution": 16, "channels": 3, "z_dim": 8, "g_widths": [8, 8, 4], "d_widths": [16, 8]},
+    "convolutional": {"resolution": 28, "channels": 3, "z_dim": 8, "g_widths": [8, 4, 4], "d_widths": [4, 8]},
+    "progan": {
+        "resolution": 16,
+        "z_dim": 8,
+        "width": 8,
+        "stage_kimg": [0.016],
+        "fade_d": True,
+        "equalised": True,
+        "max_norm": 0.0,
+    },
+}
+# A clock by which a net that grows has come to its last form; by another it is in the midst of growing.
+GROWN, GROWING = Clock(nimg=10**9), Clock(nimg=200)
 
 
 def build(name: str, seed: int = 0) -> GAN:
@@ -103,14 +118,17 @@ def name(request: pytest.FixtureRequest) -> str:
 
 def test_shapes_and_range(name: str) -> None:
     gan = build(name)
+    gan.reach(GROWN)
     images = gan.generator(torch.randn(4, gan.z_dim))
     assert images.shape == (4, *gan.image_shape)
     assert images.abs().max() <= 1
     assert gan.discriminator(images).shape == (4,)
 
 
-def test_every_parameter_gets_a_gradient(name: str) -> None:
+@pytest.mark.parametrize("now", [Clock(), GROWING, GROWN])
+def test_every_parameter_gets_a_gradient(name: str, now: Clock) -> None:
     gan = build(name)
+    gan.reach(now)
     gan.d_terms(batch(gan), Clock()).total.backward()
     missing = [key for key, p in gan.discriminator.named_parameters() if p.grad is None or not p.grad.abs().sum()]
     assert not missing
@@ -120,7 +138,7 @@ def test_every_parameter_gets_a_gradient(name: str) -> None:
     assert not missing
 
 
-def test_a_step_moves_each_net_by_its_own_terms_only(name: str, data: Prepared) -> None:
+def test_a_step_moves_each_net_by_its_own_terms_only(name: str) -> None:
     """With one rate at (almost) nothing, that net stands still: D's turn moves only D, G's turn only G."""
     for still, moving in (("discriminator", "generator"), ("generator", "discriminator")):
         table = {
@@ -130,7 +148,7 @@ def test_a_step_moves_each_net_by_its_own_terms_only(name: str, data: Prepared) 
         setting = recipe.parse(table, "test")
         state = State.fresh(setting, choose("cpu", "float32"))
         before = {key: p.detach().clone() for key, p in state.gan.named_parameters()}
-        pictures = [data.gather(range(8)).transpose(0, 3, 1, 2).copy()]
+        pictures = [torch.randint(0, 256, (8, *state.gan.image_shape), dtype=torch.uint8).numpy()]
         list(steps(state, pictures, choose("cpu", "float32"), setting))
         moved = {key for key, p in state.gan.named_parameters() if (p - before[key]).abs().max() > 1e-20}
         assert moved == {key for key in before if key.startswith(moving)}

@@ -13,7 +13,10 @@ from boceto.recipe import Recipe
 
 def test_every_named_recipe_loads_builds_and_has_a_headline() -> None:
     names = recipe.names()
-    assert names == ["dcgan-64", "dcgan-64-quick"]
+    assert names == [
+        *("convolutional-64", "convolutional-64-thesis", "dcgan-64", "dcgan-64-quick", "progan-64", "progan-64-thesis"),
+        *("vanilla-48", "vanilla-48-thesis"),
+    ]
     for name in names:
         archs.build(recipe.load(name))
         assert len(recipe.headline(name)) > 20

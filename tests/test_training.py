@@ -189,7 +189,7 @@ def test_data_that_do_not_fit_are_refused_before_anything_is_written(
     other = boceto.prepare(drawings, tmp_path / "other", size="32x16")
     with pytest.raises(UsageError, match="32×16 colour, but the recipe draws 16×16 colour"):
         go(tiny, other, tmp_path / "run")
-    with pytest.raises(UsageError, match=r"40 pictures, fewer than train\.batch = 64"):
+    with pytest.raises(UsageError, match=r"40 pictures, fewer than a batch of 64"):
         go(tiny, data, tmp_path / "run", "train.batch=64")
     assert not (tmp_path / "run").exists()
 

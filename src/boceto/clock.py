@@ -8,6 +8,7 @@ changing what happens when, and a resumed run does exactly what an uninterrupted
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 
@@ -28,6 +29,11 @@ class Clock:
         """Thousands of images seen, the field's unit."""
         return self.nimg / 1000
 
+    @property
+    def before(self) -> Clock:
+        """The clock by which the latest step was done; of a fresh run, itself."""
+        return replace(self, nimg=self.nimg - self.batch, step=max(self.step - 1, 0), batch=0)
+
     def due(self, every_kimg: float) -> bool:
         """Did the latest step reach or pass a multiple of ``every_kimg`` thousand images? Never at 0."""
         every = every_kimg * 1000
@@ -42,3 +48,10 @@ def ema_beta(now: Clock, half_life_kimg: float, ramp_up: float = 0.05) -> float:
     """
     half_life = min(half_life_kimg * 1000, now.nimg * ramp_up)
     return 0.5 ** (now.batch / half_life) if half_life > 0 else 0.0
+
+
+def at(now: Clock, turns: int | Mapping[str, int]) -> int:
+    """A number that may change over time: ``{"0": 2, "100": 1}`` is 2 until 100 thousand images were seen, then 1."""
+    if isinstance(turns, int):
+        return turns
+    return turns[max((kimg for kimg in turns if float(kimg) <= now.kimg), key=float)]

@@ -1,7 +1,8 @@
 """What an architecture is to the rest of the house: one abstract class, the batch it is shown, the terms it returns.
 
 An architecture's file in ``archs/`` holds a ``Config``, a generator, a discriminator and one final subclass of
-``GAN`` that says what D and G minimise. The loop knows nothing else.
+``GAN``. What D and G minimise stands here once, as the recipe's objective says it; an architecture that learns
+otherwise overrides ``d_terms`` and ``g_terms``. The loop knows nothing else.
 """
 
 from __future__ import annotations
@@ -13,23 +14,26 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from boceto import objectives
 from boceto.clock import Clock
+from boceto.errors import UsageError
 from boceto.nn.augment import diff_augment
 from boceto.recipe import Recipe
 
 
 @dataclass
 class Batch:
-    """What one step works on. ``fake`` is what G made of ``z`` in D's turn, kept with its graph for G's turn."""
+    """What one turn works on. ``fake`` is what G made of ``z`` in D's turn, kept with its graph for G's turn."""
 
     real: Tensor  # (N, C, H, W) in [-1, 1]
-    z: Tensor  # (N, z_dim), N(0, 1)
+    z: Tensor  # (N, z_dim)
     fake: Tensor | None = None
+    planted: Tensor | None = None  # (N,) bool: which of ``real`` G has made, if any (fake-as-real)
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Scalars to be summed and minimised, and tensors worth watching (any shape; their means are logged)."""
+    """Scalars to be summed and minimised, and D's logits (N,) of the ``real`` and the ``fake`` half."""
 
     losses: dict[str, Tensor]
     watch: dict[str, Tensor] = field(default_factory=dict)
@@ -56,22 +60,96 @@ class GAN(nn.Module, ABC):
     @property
     @abstractmethod
     def image_shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of the pictures."""
+        """(C, H, W) of the pictures it learns from, and at the end draws."""
 
     @property
-    @abstractmethod
     def z_dim(self) -> int:
         """Length of the latent vector."""
+        return int(self.config.z_dim)
 
-    @abstractmethod
+    # ── what it minimises ──
+
     def d_terms(self, batch: Batch, now: Clock) -> Terms:
         """What D minimises; gradients that reach G are not used."""
+        objective = self.recipe.objective
+        due = now.step % objective.r1_every == 0
+        images = self.shown(batch.real).requires_grad_(due and objective.r1_gamma > 0)
+        with torch.set_grad_enabled(not self.recipe.balance.fresh_fakes):
+            batch.fake = self.generator(batch.z)
+        drawn = batch.fake.detach().requires_grad_(due and objective.r2_gamma > 0)
+        # Real and generated pictures pass one by one: batch norm must not mix them.
+        real, fake = self.judge(images), self.judge(drawn)
+        losses = {"loss": objectives.d_loss(objective.loss, real, fake, objective.real_label)}
+        if images.requires_grad:  # lazily, and so as much stronger (Karras et al. 2020, appendix B)
+            losses["r1"] = objectives.r1(real, images, objective.r1_gamma * objective.r1_every)
+        if drawn.requires_grad:
+            losses["r2"] = objectives.r2(fake, drawn, objective.r2_gamma * objective.r1_every)
+        if objective.gp_lambda:
+            losses["gp"] = objectives.gradient_penalty(self.judge, images.detach(), drawn.detach(), objective.gp_lambda)
+        if objective.drift:
+            losses["drift"] = objectives.drift(real, objective.drift)
+        return Terms(losses, {"real": real.detach(), "fake": fake.detach()})
 
-    @abstractmethod
     def g_terms(self, batch: Batch, now: Clock) -> Terms:
         """What G minimises; D is frozen meanwhile."""
+        objective = self.recipe.objective
+        fake = batch.fake if batch.fake is not None and batch.fake.requires_grad else self.generator(batch.z)
+        real = self.judge(self.shown(batch.real)) if objective.loss in objectives.NEEDS_REAL else None
+        return Terms({"loss": objectives.g_loss(objective.loss, self.judge(fake), real, objective.g_label)})
 
     def judge(self, images: Tensor) -> Tensor:
         """D's logits (N,), float32, of what D sees: (N, C, H, W) images, jittered as the recipe says."""
         logits: Tensor = self.discriminator(diff_augment(images, self.recipe.augment.policy))
         return logits.float()
+
+    def shown(self, real: Tensor) -> Tensor:
+        """Real pictures as D is shown them; a growing net takes them at its present size."""
+        return real.detach()
+
+    # ── what it does in time; most do nothing ──
+
+    def reach(self, now: Clock, averaged: nn.Module | None = None) -> bool:
+        """Be the nets that the clock asks for, ``averaged`` (G's average) too; True if weights have come to be."""
+        return False
+
+    def milestone(self, now: Clock) -> bool:
+        """Are the nets complete in a form that they leave with the next step? Then they are saved."""
+        return False
+
+    def batch_at(self, nimg: int) -> int:
+        """Pictures in the batch that follows after ``nimg`` images."""
+        return self.recipe.train.batch
+
+    def constrain(self, net: nn.Module) -> None:
+        """What is done to a net's weights after every update; nothing, unless an architecture bounds them."""
+
+    def status(self) -> dict[str, float]:
+        """Numbers worth a place in the log: a growing net tells its size."""
+        return {}
+
+    @property
+    def keeps_moments(self) -> bool:
+        """Do weights that stay keep their optimiser's moments when the nets grow?"""
+        return False
+
+    # ── what it may start from ──
+
+    @property
+    def needs_origin(self) -> str:
+        """Why this net cannot start from nothing, in words for a person; empty if it can."""
+        return ""
+
+    def adopt(self, origin: GAN) -> None:
+        """Take over the weights of a trained one. Raises UsageError if it is another network."""
+        if type(origin) is not type(self):
+            mine, other = self.recipe.arch["name"], origin.recipe.arch["name"]
+            raise UsageError(f"a {mine} cannot start from a {other}; give a run of the same architecture")
+        try:
+            self.load_state_dict(origin.state_dict())
+        except RuntimeError as error:
+            mine, other = self.config.model_dump(), origin.config.model_dump()
+            different = ", ".join(f"arch.{key}" for key in mine if mine[key] != other[key])
+            raise UsageError(
+                f"that run's network has other sizes than this recipe asks for (they differ in {different}); "
+                f"start from one of the same sizes"
+            ) from error

@@ -1,14 +1,35 @@
 """What D and G are asked to reach: pure functions of logits, with the equation above each.
 
-Logits are float32 of shape (N,), positive for "real"; D(x) = sigmoid(logit). No sigmoid is ever taken before a loss:
-``binary_cross_entropy_with_logits`` is the stable form. Each function returns a scalar to be minimised.
+Logits are float32 of shape (N,), positive for "real"; D(x) = sigmoid(logit), C(x) the logit itself. No sigmoid is ever
+taken before a loss: ``binary_cross_entropy_with_logits`` and ``softplus`` are the stable forms. Each function returns a
+scalar to be minimised.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+LABELS = frozenset({"non-saturating", "minimax", "least-squares"})  # losses with labels that can be smoothed
+NEEDS_REAL = frozenset({"relativistic", "relativistic-average"})  # losses of G that look at real pictures too
+
+
+def d_loss(name: str, real: Tensor, fake: Tensor, real_label: float = 1.0) -> Tensor:
+    """The named loss of D; ``real_label`` counts where the loss knows labels."""
+    return _D[name](real, fake, real_label) if name in LABELS else _D[name](real, fake)
+
+
+def g_loss(name: str, fake: Tensor, real: Tensor | None = None, target: float = 1.0) -> Tensor:
+    """The named loss of G; ``real`` for those of ``NEEDS_REAL``, ``target`` where the loss knows labels."""
+    if name in NEEDS_REAL:
+        return _G[name](fake, real)
+    return _G[name](fake, target) if name in LABELS else _G[name](fake)
+
+
+# ── cross-entropy ──
 
 
 def d_non_saturating(real: Tensor, fake: Tensor, real_label: float = 1.0) -> Tensor:
@@ -26,14 +47,133 @@ def g_non_saturating(fake: Tensor, target: float = 1.0) -> Tensor:
     return _bce(fake, target)
 
 
+def g_minimax(fake: Tensor, target: float = 1.0) -> Tensor:
+    """Goodfellow et al. 2014, eq. 1, which G descends: E[ t·log(1−D(G(z))) + (1−t)·log D(G(z)) ]; −ln 2 at D = ½.
+
+    Its gradient vanishes where D is sure, which is why the non-saturating form is the usual one.
+    """
+    return -_bce(fake, 1.0 - target)
+
+
+# ── least squares ──
+
+
+def d_least_squares(real: Tensor, fake: Tensor, real_label: float = 1.0) -> Tensor:
+    """Mao et al. 2017, eq. 2 with a = 0, b = t: ½·E[ (C(x) − t)² ] + ½·E[ C(G(z))² ]; ¼ at C = ½ and t = 1."""
+    return 0.5 * (real - real_label).square().mean() + 0.5 * fake.square().mean()
+
+
+def g_least_squares(fake: Tensor, target: float = 1.0) -> Tensor:
+    """Mao et al. 2017, eq. 2 with c = t: ½·E[ (C(G(z)) − t)² ]; ⅛ at C = ½ and t = 1."""
+    return 0.5 * (fake - target).square().mean()
+
+
+# ── hinge and Wasserstein ──
+
+
+def d_hinge(real: Tensor, fake: Tensor) -> Tensor:
+    """Lim & Ye 2017; Miyato et al. 2018, eq. 16: E[ max(0, 1 − C(x)) ] + E[ max(0, 1 + C(G(z))) ]; 2 at C = 0."""
+    return F.relu(1.0 - real).mean() + F.relu(1.0 + fake).mean()
+
+
+def d_wasserstein(real: Tensor, fake: Tensor) -> Tensor:
+    """Arjovsky et al. 2017, §3: E[ C(G(z)) ] − E[ C(x) ], C kept Lipschitz by ``gradient_penalty``."""
+    return fake.mean() - real.mean()
+
+
+def g_score(fake: Tensor) -> Tensor:
+    """G's part of the hinge and the Wasserstein loss: −E[ C(G(z)) ]."""
+    return -fake.mean()
+
+
+# ── relativistic ──
+
+
+def d_relativistic(real: Tensor, fake: Tensor) -> Tensor:
+    """Jolicoeur-Martineau 2019, §4 (RpGAN; Huang et al. 2024, §2): E[ softplus(C(G(z)) − C(x)) ].
+
+    Each generated picture is judged against one real one: no answer of D is right by itself. ln 2 where they are equal.
+    """
+    return F.softplus(fake - real).mean()
+
+
+def g_relativistic(fake: Tensor, real: Tensor) -> Tensor:
+    """The same with the two exchanged: E[ softplus(C(x) − C(G(z))) ]."""
+    return F.softplus(real - fake).mean()
+
+
+def d_relativistic_average(real: Tensor, fake: Tensor) -> Tensor:
+    """Jolicoeur-Martineau 2019, §4 (RaGAN): each picture against the mean of the other kind.
+
+    E[ softplus(C̄(G(z)) − C(x)) ] + E[ softplus(C(G(z)) − C̄(x)) ];   ln 4 where they are equal.
+    """
+    return F.softplus(fake.mean() - real).mean() + F.softplus(fake - real.mean()).mean()
+
+
+def g_relativistic_average(fake: Tensor, real: Tensor) -> Tensor:
+    """The same with the two exchanged."""
+    return d_relativistic_average(fake, real)
+
+
+# ── penalties ──
+
+
 def r1(real: Tensor, images: Tensor, gamma: float) -> Tensor:
     """Zero-centred gradient penalty on real pictures (Mescheder et al. 2018, eq. 9).
 
-    γ/2 · E[ ‖∇ₓ D(x)‖² ],   D(x) the logit, x = ``images`` (N, C, H, W) that require grad.
+    γ/2 · E[ ‖∇ₓ C(x)‖² ],   x = ``images`` (N, C, H, W) that require grad, ``real`` = C(x).
     """
-    (gradient,) = torch.autograd.grad(real.sum(), images, create_graph=True)
-    return 0.5 * gamma * gradient.float().square().sum(dim=(1, 2, 3)).mean()
+    return 0.5 * gamma * _slopes(real, images).square().sum(dim=1).mean()
+
+
+def r2(fake: Tensor, images: Tensor, gamma: float) -> Tensor:
+    """The same on generated pictures (Mescheder et al. 2018, eq. 10)."""
+    return r1(fake, images, gamma)
+
+
+def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, weight: float = 10.0) -> Tensor:
+    """Gulrajani et al. 2017, eq. 3: λ · E[ (‖∇ C(x̂)‖ − 1)² ],   x̂ = ε·x + (1−ε)·G(z), ε from U(0, 1) for each pair.
+
+    ``real`` and ``fake`` are (N, C, H, W), no gradient reaches them; λ = ``weight``. Batch norm in C defeats it (§4).
+    """
+    share = torch.rand((len(real), 1, 1, 1), device=real.device)
+    between = torch.lerp(fake.detach().float(), real.detach().float(), share).requires_grad_(True)
+    slopes = torch.linalg.vector_norm(_slopes(critic(between), between), dim=1)
+    return weight * (slopes - 1.0).square().mean()
+
+
+def drift(real: Tensor, weight: float = 0.001) -> Tensor:
+    """Karras et al. 2018, §A.1: ε · E[ C(x)² ] keeps the scores of a Wasserstein critic near 0; ε = ``weight``."""
+    return weight * real.square().mean()
+
+
+def _slopes(logits: Tensor, images: Tensor) -> Tensor:
+    """∂C/∂x of every picture, flat: (N, C·H·W), float32 or finer, differentiable again."""
+    gradient: Tensor
+    (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return (gradient if gradient.dtype == torch.float64 else gradient.float()).flatten(1)
 
 
 def _bce(logits: Tensor, target: float) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+
+
+_D: dict[str, Callable[..., Tensor]] = {
+    "non-saturating": d_non_saturating,
+    "minimax": d_non_saturating,
+    "least-squares": d_least_squares,
+    "hinge": d_hinge,
+    "wasserstein": d_wasserstein,
+    "relativistic": d_relativistic,
+    "relativistic-average": d_relativistic_average,
+}
+_G: dict[str, Callable[..., Tensor]] = {
+    "non-saturating": g_non_saturating,
+    "minimax": g_minimax,
+    "least-squares": g_least_squares,
+    "hinge": g_score,
+    "wasserstein": g_score,
+    "relativistic": g_relativistic,
+    "relativistic-average": g_relativistic_average,
+}
+NAMES = tuple(_D)

@@ -8,6 +8,7 @@ it; its keys are checked by that architecture's own ``Config`` when the network 
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from boceto.errors import UsageError, nearest, os_errors
 
@@ -24,7 +25,27 @@ Long = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]  # still whol
 Every = Annotated[float, Field(ge=0.001, le=1e12, allow_inf_nan=False)]  # thousands of images: at least one
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Order = Literal["shuffled", "sequential", "sequential-single", "stochastic", "random-single", "fixed"]
+Objective = Literal[
+    "non-saturating", "minimax", "least-squares", "hinge", "wasserstein", "relativistic", "relativistic-average"
+]
 M = TypeVar("M", bound=BaseModel)
+
+
+def _over_time(turns: int | dict[str, int]) -> int | dict[str, int]:
+    if isinstance(turns, dict):
+        try:
+            moments = [float(kimg) for kimg in turns]
+        except ValueError:
+            moments = []
+        if min(moments, default=-1) != 0 or len(set(moments)) < len(moments) or not all(map(math.isfinite, moments)):
+            raise ValueError("say from how many thousand images on, beginning at 0, for example {0 = 2, 100 = 1}")
+    counts = turns.values() if isinstance(turns, dict) else [turns]
+    if not all(1 <= count <= 100 for count in counts):
+        raise ValueError("a step has from 1 to 100 turns of each net")
+    return turns
+
+
+Turns = Annotated[int | dict[str, int], AfterValidator(_over_time)]
 
 
 class Section(BaseModel):
@@ -49,10 +70,47 @@ class DataPart(Section):
 class ObjectivePart(Section):
     """[objective] What D and G are asked to reach."""
 
+    loss: Objective = Field("non-saturating", description="the adversarial loss of both nets")
     real_label: Annotated[float, Field(gt=0.5, le=1)] = Field(1.0, description="D's target for real pictures")
     g_label: Annotated[float, Field(gt=0.5, le=1)] = Field(1.0, description="G's target for D's answer")
     r1_gamma: NotNegative = Field(0.0, description="strength of the R1 penalty; 0 = none")
-    r1_every: int = Field(16, ge=1, description="steps from one (lazy) R1 penalty to the next")
+    r2_gamma: NotNegative = Field(0.0, description="the same on generated pictures; 0 = none")
+    r1_every: int = Field(16, ge=1, description="steps from one (lazy) R1 or R2 penalty to the next")
+    gp_lambda: NotNegative = Field(0.0, description="strength of Wasserstein's gradient penalty; 0 = none")
+    drift: NotNegative = Field(0.0, description="strength that keeps D's scores of real pictures near 0; 0 = none")
+
+    @model_validator(mode="after")
+    def _labels_where_there_are_some(self) -> ObjectivePart:
+        if self.loss not in ("non-saturating", "minimax", "least-squares"):
+            for name in ("real_label", "g_label"):
+                if getattr(self, name) != 1:
+                    raise ValueError(f"the {self.loss} loss knows no labels; leave {name} at 1")
+        return self
+
+
+class BalancePart(Section):
+    """[balance] What keeps D and G level."""
+
+    d_turns: Turns = Field(1, description="batches that D learns from in a step; or over time, as {0 = 5, 100 = 1}")
+    g_turns: Turns = Field(1, description="batches that G learns from in a step; or over time, as {0 = 2, 100 = 1}")
+    update: Literal["alternating", "simultaneous"] = Field(
+        "alternating",
+        description="alternating: G learns from the D that has just learned; simultaneous: both gradients are taken "
+        "before either net moves",
+    )
+    fresh_fakes: bool = Field(False, description="G's turn draws latents of its own instead of D's turn's")
+    fake_as_real: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.0, description="largest share of generated pictures among D's real ones; the surer D is, the more"
+    )
+
+    @model_validator(mode="after")
+    def _at_once_means_once(self) -> BalancePart:
+        if self.update == "simultaneous" and ((self.d_turns, self.g_turns) != (1, 1) or self.fresh_fakes):
+            raise ValueError(
+                "simultaneous updates take one turn of each net on the same fakes; "
+                "leave d_turns and g_turns at 1 and fresh_fakes at false, or use update=alternating"
+            )
+        return self
 
 
 class AugmentPart(Section):
@@ -72,6 +130,11 @@ class TrainPart(Section):
     g_lr: Positive = Field(2e-4, description="Adam's rate for G")
     beta1: Annotated[float, Field(ge=0, lt=1)] = Field(0.5, description="Adam's first-moment decay")
     beta2: Annotated[float, Field(ge=0, lt=1)] = Field(0.999, description="Adam's second-moment decay")
+    eps: Positive = Field(1e-8, description="what keeps Adam's and RMSprop's divisor from 0; Keras has 1e-7")
+    optimiser: Literal["adam", "rmsprop", "sgd"] = Field(
+        "adam", description="beta1 is SGD's momentum, beta2 RMSprop's alpha"
+    )
+    latents: Literal["normal", "uniform"] = Field("normal", description="z from N(0, 1), or from U(0, 1)")
     ema_kimg: NotNegative = Field(10.0, description="half-life of the averaged G, in thousands of images; 0 = none")
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="of matrix products")
 
@@ -91,6 +154,7 @@ class Recipe(Section):
     arch: dict[str, Any]
     data: DataPart = DataPart()
     objective: ObjectivePart = ObjectivePart()
+    balance: BalancePart = BalancePart()
     augment: AugmentPart = AugmentPart()
     train: TrainPart = TrainPart()
     watch: WatchPart = WatchPart()

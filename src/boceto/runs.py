@@ -20,6 +20,7 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from boceto import recipe as recipes
+from boceto.clock import Clock
 from boceto.errors import Fault, UsageError, nearest, os_errors
 from boceto.recipe import Recipe
 from boceto.workers import alone
@@ -176,10 +178,11 @@ class Run:
         """Images seen → sheet, in order."""
         return _by_nimg(self.folder / "samples", ".png")
 
-    def save_snapshot(self, nimg: int, tensors: Mapping[str, Tensor]) -> Path:
-        """Write ``snapshots/NIMG.safetensors`` with the recipe in its metadata."""
-        path = self.folder / "snapshots" / f"{nimg:09d}.safetensors"
-        save_tensors(path, tensors, {"nimg": str(nimg), "recipe": self.recipe.to_toml()})
+    def save_snapshot(self, now: Clock, tensors: Mapping[str, Tensor]) -> Path:
+        """Write ``snapshots/NIMG.safetensors`` with clock and recipe in its metadata."""
+        path = self.folder / "snapshots" / f"{now.nimg:09d}.safetensors"
+        clock = {name: str(value) for name, value in asdict(now).items()}
+        save_tensors(path, tensors, {**clock, "recipe": self.recipe.to_toml()})
         return path
 
     def snapshots(self) -> dict[int, Path]:

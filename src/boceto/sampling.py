@@ -4,40 +4,55 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
 from boceto import archs, device, recipe
+from boceto.clock import Clock
 from boceto.device import Compute
 from boceto.errors import Fault, UsageError
+from boceto.gan import GAN
 from boceto.runs import Run, image_format, load_tensors, restore, write_image
 from boceto.scaling import levels_from_signed
 
 Images = NDArray[np.uint8]
 
 
-def latents(n: int, z_dim: int, seed: int) -> Tensor:
-    """(n, z_dim) from N(0, 1); the i-th is the same for one seed however many are asked for."""
-    rows = (np.random.Generator(np.random.PCG64([seed, i])).standard_normal(z_dim, np.float32) for i in range(n))
-    return torch.from_numpy(np.stack(list(rows)))
+def latents(n: int, z_dim: int, seed: int, kind: Literal["normal", "uniform"] = "normal") -> Tensor:
+    """(n, z_dim) from N(0, 1) or U(0, 1); the i-th is the same for one seed however many are asked for."""
+    streams = (np.random.Generator(np.random.PCG64([seed, i])) for i in range(n))
+    rows = [s.standard_normal(z_dim, np.float32) if kind == "normal" else s.random(z_dim, np.float32) for s in streams]
+    return torch.from_numpy(np.stack(rows))
 
 
 @torch.inference_mode()
-def draw(generator: nn.Module, z: Tensor, compute: Compute, chunk: int = 64) -> Images:
+def draw(
+    generator: nn.Module, z: Tensor, compute: Compute, size: tuple[int, ...] | None = None, chunk: int = 64
+) -> Images:
     """Pictures of these latents: (N, z_dim) → uint8 (N, H, W, C). The generator must be in eval mode.
 
-    In float32 whatever the training's format: a seed then gives the same picture on every machine.
+    In float32 whatever the training's format: a seed then gives the same picture on every machine. ``size`` (H, W):
+    the pictures of a net that is still growing are enlarged to it, pixel by pixel.
     """
     parts = []
     for part in torch.split(z, chunk):
         image = generator(part.to(compute.device))  # (n, C, H, W) in [-1, 1]
+        image = enlarged(image, size or image.shape[2:])
         parts.append(levels_from_signed(image).permute(0, 2, 3, 1).cpu())
     return torch.cat(parts).numpy()
+
+
+def enlarged(images: Tensor, size: Sequence[int]) -> Tensor:
+    """(N, C, h, w) → (N, C, H, W) by repeating pixels, where the pictures are smaller."""
+    return images if images.shape[2:] == tuple(size) else F.interpolate(images, size=tuple(size), mode="nearest")
 
 
 def sheet(images: Images, columns: int | None = None, gap: int = 2, scale: int = 1) -> Image.Image:
@@ -60,14 +75,8 @@ class Model:
         """Open a run's snapshot. Raises UsageError (no such run or snapshot) or Fault (a snapshot cut short)."""
         self.run = Run(folder)
         self.path = self.run.snapshot(snapshot)
-        tensors, metadata = load_tensors(self.path)
-        try:
-            self.recipe = recipe.parse(tomllib.loads(metadata["recipe"]), str(self.path))
-            self.nimg = int(metadata["nimg"])
-        except (KeyError, ValueError) as error:
-            raise Fault(f"{self.path} carries no recipe, so it is no snapshot of boceto's") from error
-        gan = archs.build(self.recipe)
-        restore(gan.generator, tensors, "ema.", self.path)
+        gan, self.nimg = _restored(self.path, ("ema",))
+        self.recipe, self.image_shape = gan.recipe, gan.image_shape
         self.z_dim = gan.z_dim
         self.compute = device.choose(device_name, "float32")
         self.generator = gan.generator.eval()
@@ -83,7 +92,10 @@ class Model:
         if not 0 <= psi <= 2:
             raise UsageError(f"psi = {psi} is out of range; it lies between 0 (all the same) and 2")
         with device.memory_errors(f"draw {n:,} pictures at once", "fewer (-n)"):
-            return draw(self.generator, psi * latents(n, self.z_dim, seed), self.compute)
+            kind = self.recipe.train.latents
+            mean = 0.5 if kind == "uniform" else 0.0
+            z = mean + psi * (latents(n, self.z_dim, seed, kind) - mean)
+            return draw(self.generator, z, self.compute)
 
 
 def write_sheet(
@@ -116,3 +128,25 @@ def write_sheet(
 def load(folder: Path | str, snapshot: str = "last", device_name: str = "auto") -> Model:
     """Open a run's trained generator."""
     return Model(folder, snapshot, device_name)
+
+
+def load_gan(folder: Path | str, snapshot: str = "last") -> GAN:
+    """Both nets as they were trained (not the average), on the CPU: what another training starts from."""
+    return _restored(Run(folder).snapshot(snapshot), ("generator", "discriminator"))[0]
+
+
+def _restored(path: Path, parts: Sequence[str]) -> tuple[GAN, int]:
+    """The nets of a snapshot, in the form they had then, with these parts' weights; and the images they had seen.
+
+    ``ema``, the average, takes G's place. Raises Fault if the snapshot is damaged or none of boceto's.
+    """
+    tensors, metadata = load_tensors(path)
+    try:
+        gan = archs.build(recipe.parse(tomllib.loads(metadata["recipe"]), str(path)))
+        now = Clock(**{name: int(metadata.get(name, 0)) for name in ("nimg", "step", "batch")})
+    except (KeyError, ValueError) as error:
+        raise Fault(f"{path} carries no recipe, so it is no snapshot of boceto's") from error
+    gan.reach(now.before)
+    for part in parts:
+        restore(gan.discriminator if part == "discriminator" else gan.generator, tensors, f"{part}.", path)
+    return gan, now.nimg

@@ -7,7 +7,7 @@ import platform
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -15,10 +15,11 @@ from typing import Any
 
 import torch
 
-from boceto import archs, device, recipe
+from boceto import archs, device, recipe, sampling
 from boceto.data.prepared import Prepared
 from boceto.device import Compute
 from boceto.errors import UsageError
+from boceto.gan import GAN
 from boceto.recipe import Recipe
 from boceto.runs import Run
 from boceto.training import fit
@@ -38,6 +39,8 @@ def train(
     out: Path | str,
     *,
     changes: Iterable[str] = (),
+    origin: Path | str | None = None,
+    origin_snapshot: str = "last",
     device_name: str = "auto",
     show: Callable[[Progress], None] | None = None,
     announce: Callable[[str], None] | None = None,
@@ -45,6 +48,7 @@ def train(
     """Train a recipe (a name or a ``.toml`` path) on a prepared dataset into a run folder, until it is finished.
 
     ``changes`` are ``key=value`` assignments. On an existing run of the same recipe it goes on where that stopped.
+    ``origin`` is a run whose nets, as of a snapshot, the new run begins with.
     The first Ctrl-C (or SIGTERM) saves and returns; the run can be resumed. Raises UsageError or Fault.
     """
     out, prepared = Path(out), Prepared(data)
@@ -52,7 +56,14 @@ def train(
     wanted = _fitted(wanted, prepared)
     compute = device.choose(device_name, wanted.train.precision)
     if not Run.exists(out):
-        Run.create(out, wanted, _about(wanted, prepared, compute))
+        about = _about(wanted, prepared, compute)
+        if origin is not None:
+            about["origin"] = {
+                "run": str(Path(origin).resolve()),
+                "snapshot": Run(origin).snapshot(origin_snapshot).stem,
+            }
+        _origin(about, wanted)
+        Run.create(out, wanted, about)
     run = Run(out)
     _require_same_data(run, prepared)
     _require_same_recipe(run, wanted)
@@ -78,6 +89,21 @@ def resume(
             raise UsageError(f"{key} cannot change from {old} to {new} in a run; start another with boceto train")
     compute = device.choose(device_name, wanted.train.precision)
     return _go(run, wanted, prepared, compute, show, announce)
+
+
+def _origin(about: Mapping[str, Any], wanted: Recipe) -> GAN | None:
+    """The trained nets that a run begins with, if it is to begin with any.
+
+    Raises UsageError if they are of another network, or if the recipe cannot do without.
+    """
+    gan = archs.build(wanted)
+    if "origin" not in about:
+        if gan.needs_origin:
+            raise UsageError(f"{gan.needs_origin}; give its run with --from, or leave arch.start out to train them all")
+        return None
+    origin = sampling.load_gan(about["origin"]["run"], about["origin"]["snapshot"])
+    gan.adopt(origin)
+    return origin
 
 
 def _dataset(run: Run, folder: Path | str | None) -> Prepared:
@@ -106,7 +132,8 @@ def _go(
     narrower = f"--set train.batch={half}, or a narrower network" if half else "a narrower network"
     with run.alone(), _interruptible() as stopping, device.memory_errors(f"train {run.folder}", narrower):
         run.revise(wanted)
-        fit(run, data, compute, show=show or (lambda progress: None), stop=stopping.is_set)
+        origin = None if run.state.exists() else _origin(run.about, wanted)
+        fit(run, data, compute, origin=origin, show=show or (lambda progress: None), stop=stopping.is_set)
     return run
 
 
@@ -128,7 +155,8 @@ def _fitted(wanted: Recipe, data: Prepared) -> Recipe:
     height, width, channels = data.shape
     if "channels" in archs.options(wanted.arch["name"]) and "channels" not in wanted.arch:
         wanted = wanted.changed([f"arch.channels={channels}"])
-    needs = archs.build(wanted).image_shape
+    gan = archs.build(wanted)
+    needs = gan.image_shape
     if needs != (channels, height, width):
         raise UsageError(
             f"{data.folder} holds pictures of {_shape(channels, height, width)}, but the recipe draws "
@@ -141,9 +169,9 @@ def _fitted(wanted: Recipe, data: Prepared) -> Recipe:
         )
     if len(data) < 2:
         raise UsageError(f"{data.folder} holds a single picture; there is nothing to learn between, so add drawings")
-    if len(data) < wanted.train.batch:
+    if len(data) < gan.batch_at(0):
         raise UsageError(
-            f"{data.folder} holds {len(data)} pictures, fewer than train.batch = {wanted.train.batch}; "
+            f"{data.folder} holds {len(data)} pictures, fewer than a batch of {gan.batch_at(0)}; "
             f"add drawings or use --set train.batch={max(1, len(data) // 2)}"
         )
     return wanted

@@ -16,9 +16,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from boceto import objectives
-from boceto.clock import Clock
-from boceto.gan import GAN, Batch, Terms
+from boceto.gan import GAN
 from boceto.nn.layers import Conv2d, ConvTranspose2d
 from boceto.recipe import Recipe, Section
 
@@ -99,7 +97,7 @@ class Discriminator(nn.Module):
 
 @final
 class DCGAN(GAN):
-    """One D turn and one G turn on the same fakes, as the thesis's code has it."""
+    """By default one D turn and one G turn on the same fakes, as the thesis's code has it."""
 
     def __init__(self, config: Config, recipe: Recipe) -> None:
         super().__init__(config, recipe)
@@ -109,26 +107,6 @@ class DCGAN(GAN):
     @property
     def image_shape(self) -> tuple[int, int, int]:
         return self.config.channels, self.config.resolution, self.config.resolution
-
-    @property
-    def z_dim(self) -> int:
-        return int(self.config.z_dim)
-
-    def d_terms(self, batch: Batch, now: Clock) -> Terms:
-        objective = self.recipe.objective
-        penalise = objective.r1_gamma > 0 and now.step % objective.r1_every == 0
-        images = batch.real.requires_grad_(penalise)
-        batch.fake = self.generator(batch.z)
-        # Real and fake pass one by one: batch norm must not mix them.
-        real, fake = self.judge(images), self.judge(batch.fake.detach())
-        losses = {"loss": objectives.d_non_saturating(real, fake, objective.real_label)}
-        if penalise:  # lazily, and so as much stronger (Karras et al. 2020, appendix B)
-            losses["r1"] = objectives.r1(real, images, objective.r1_gamma * objective.r1_every)
-        return Terms(losses, {"real": real.detach(), "fake": fake.detach()})
-
-    def g_terms(self, batch: Batch, now: Clock) -> Terms:
-        fake = self.generator(batch.z) if batch.fake is None else batch.fake
-        return Terms({"loss": objectives.g_non_saturating(self.judge(fake), self.recipe.objective.g_label)})
 
 
 def _norm_relu(width: int) -> list[nn.Module]:

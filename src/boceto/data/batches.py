@@ -14,7 +14,7 @@ filled up with pictures of the first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -52,16 +52,26 @@ def mirrored(seed: int, nimg: int, batch: int) -> NDArray[np.bool_]:
 
 
 def batches(
-    data: Prepared, *, seed: int, nimg: int, batch: int, flip: bool = False, order: Order = "shuffled"
+    data: Prepared,
+    *,
+    seed: int,
+    nimg: int,
+    batch: int | Callable[[int], int],
+    flip: bool = False,
+    order: Order = "shuffled",
 ) -> Iterator[NDArray[np.uint8]]:
-    """Endless batches of uint8 (N, C, H, W), starting after ``nimg`` images; contiguous, channels first."""
+    """Endless batches of uint8 (N, C, H, W), starting after ``nimg`` images; contiguous, channels first.
+
+    ``batch``: pictures in each, or how many there are in the one that follows after so many images.
+    """
     while True:
-        pixels = data.gather(indices(seed, nimg, batch, len(data), order))
+        n = batch if isinstance(batch, int) else batch(nimg)
+        pixels = data.gather(indices(seed, nimg, n, len(data), order))
         if flip:
-            chosen = mirrored(seed, nimg, batch)
+            chosen = mirrored(seed, nimg, n)
             pixels[chosen] = pixels[chosen, :, ::-1]
         yield np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
-        nimg += batch
+        nimg += n
 
 
 def _random(seed: int, number: int, purpose: int) -> np.random.Generator:

@@ -1,13 +1,39 @@
-"""Layers: PyTorch's own, in the form that is quickest where PyTorch's kernels are slow.
+"""Layers: PyTorch's own, in the form that is quickest where PyTorch's kernels are slow, and those it does not have.
 
 A convolution whose kernel covers its whole map is a dense layer. Said as one, the CPU's matrix unit does it: same
 weights, same result, same gradients (equal to 1e-13 in float64), several times faster at the ends of a DCGAN.
+
+"SAME" is TensorFlow's padding: an output of ⌈n / stride⌉, the odd pixel of padding at the bottom and on the right.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+from typing import Literal
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+Activation = Literal["relu", "leaky-relu", "elu", "selu", "tanh", "sigmoid"]
+
+
+def activation(name: Activation, slope: float = 0.2) -> nn.Module:
+    """An activation by name; ``slope`` is LeakyReLU's for negative values."""
+    match name:
+        case "relu":
+            return nn.ReLU(inplace=True)
+        case "leaky-relu":
+            return nn.LeakyReLU(slope, inplace=True)
+        case "elu":
+            return nn.ELU(inplace=True)
+        case "selu":
+            return nn.SELU(inplace=True)
+        case "tanh":
+            return nn.Tanh()
+        case "sigmoid":
+            return nn.Sigmoid()
 
 
 class Conv2d(nn.Conv2d):
@@ -29,3 +55,107 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         y = F.linear(x.flatten(1), self.weight.flatten(1).t())
         y = y.view(len(x), self.out_channels, *self.kernel_size)
         return y if self.bias is None else y + self.bias[:, None, None]
+
+
+class SameConv2d(nn.Conv2d):
+    """Convolution with TensorFlow's SAME padding: (N, C, H, W) → (N, O, ⌈H/s⌉, ⌈W/s⌉); a square kernel k ≥ s."""
+
+    def __init__(self, below: int, width: int, kernel: int, stride: int = 1, bias: bool = True) -> None:
+        super().__init__(below, width, kernel, stride, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        (top, bottom), (left, right) = (self._pad(side) for side in x.shape[2:])
+        if (top, left) == (bottom, right):
+            return F.conv2d(x, self.weight, self.bias, self.stride, (top, left))
+        return super().forward(F.pad(x, (left, right, top, bottom)))
+
+    def _pad(self, side: int) -> tuple[int, int]:
+        """Pixels before and after: an even side, kernel 5 and stride 2 give (1, 2)."""
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        whole = max((math.ceil(side / stride) - 1) * stride + kernel - side, 0)
+        return whole // 2, whole - whole // 2
+
+
+class SameConvTranspose2d(nn.ConvTranspose2d):
+    """Transposed convolution with TensorFlow's SAME padding: (N, C, H, W) → (N, O, s·H, s·W); kernel k ≥ s."""
+
+    def __init__(self, below: int, width: int, kernel: int, stride: int = 1, bias: bool = True) -> None:
+        before = (kernel - stride) // 2
+        super().__init__(below, width, kernel, stride, padding=before, bias=bias)
+        self.surplus = kernel - stride - 2 * before  # rows and columns that only this padding leaves over: 0 or 1
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        y = super().forward(x, output_size)
+        return y[:, :, : -self.surplus, : -self.surplus] if self.surplus else y
+
+
+class PixelNorm(nn.Module):
+    """Every pixel's channels to mean square 1: b = a / √(mean_c(a²) + ε); (N, C, …) → the same.
+
+    Karras et al. 2018, §4.2; ε = 1e-8. For a latent (N, z_dim) the channels are its numbers.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)  # quicker than squaring x and taking the mean
+        return x * torch.rsqrt(norm.square() / x.shape[1] + 1e-8)
+
+
+class MinibatchStd(nn.Module):
+    """One more channel that tells how much the batch varies: (N, C, H, W) → (N, C+1, H, W).
+
+    Karras et al. 2018, §3: the standard deviation over the batch at every position and channel, √(var + 1e-8), averaged
+    to one number. A D that sees it can tell a batch of look-alikes, so that G must keep its variety.
+    ``group``: so many neighbours are one batch (as many as divide N); None = the whole batch.
+    """
+
+    def __init__(self, group: int | None = None) -> None:
+        super().__init__()
+        self.group = group
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, _, height, width = x.shape
+        size = math.gcd(n, self.group) if self.group else n
+        groups = x.float().reshape(n // size, size, -1)
+        spread = groups.var(dim=1, correction=0).add(1e-8).sqrt().mean(dim=1)  # (N / size,)
+        channel = spread.to(x.dtype).repeat_interleave(size)[:, None, None, None].expand(n, 1, height, width)
+        return torch.cat((x, channel), dim=1)
+
+
+class Equalised(nn.Module):
+    """Equalised learning rate (Karras et al. 2018, §4.1): weights from N(0, 1), scaled at run time by He's constant.
+
+    y = layer(x · c) for a layer without its bias, plus the bias;  c = gain / √fan_in.  Adam's steps then have the same
+    relative size in every layer.
+    """
+
+    def __init__(self, layer: nn.Conv2d | nn.Linear, gain: float = math.sqrt(2.0)) -> None:
+        super().__init__()
+        self.layer = layer
+        self.scale = gain / math.sqrt(layer.weight[0].numel())
+        nn.init.normal_(layer.weight)
+        assert layer.bias is not None
+        nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, bias = self.layer.weight * self.scale, self.layer.bias
+        if isinstance(self.layer, nn.Linear):
+            return F.linear(x, weight, bias)
+        return F.conv2d(x, weight, bias, self.layer.stride, self.layer.padding)
+
+
+@torch.no_grad()
+def keras_init(module: nn.Module) -> None:
+    """Keras's defaults: weights Glorot uniform, biases 0, batch norm 1 and 0; for ``net.apply``."""
+    if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+@torch.no_grad()
+def max_norm(weights: Iterable[Tensor], limit: float = 1.0) -> None:
+    """Keras's ``MaxNorm`` on its axis 0, in place: of a dense layer (O, I) the incoming vector, of a convolution
+    (O, I, k, k) the kernel's columns are shortened to ``limit`` where they are longer."""
+    for weight in weights:
+        norm = torch.linalg.vector_norm(weight, dim=2 if weight.dim() == 4 else 1, keepdim=True)
+        weight.mul_((limit / (norm + 1e-7)).clamp(max=1.0))
