@@ -419,6 +419,8 @@ def train(
     out: Path,
     changes: Changes = None,
     minutes: float | None = None,
+    origin: Annotated[Path | None, Parameter(name="--from")] = None,
+    from_snapshot: str = "last",
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -436,11 +438,18 @@ def train(
         The run folder.
     minutes
         Stop after so many minutes of training in all; short for --set train.minutes=M.
+    origin
+        A run of the same architecture to begin with, such as the stage before.
+    from_snapshot
+        Its snapshot: last, or a name.
     """
     from boceto import starting
 
     changes = [*(changes or []), *([f"train.minutes={minutes}"] if minutes is not None else [])]
-    _train(as_json, lambda **how: starting.train(recipe, data, out, changes=changes, device_name=device, **how))
+    begin = {"origin": origin, "origin_snapshot": from_snapshot}
+    _train(
+        as_json, lambda **how: starting.train(recipe, data, out, changes=changes, device_name=device, **begin, **how)
+    )
 
 
 @app.command
@@ -545,6 +554,55 @@ def report(run: Path, /, *, data: Path | None = None, as_json: AsJson = False) -
 
     page = write(run, data=data)
     _print_json({"report": str(page)}) if as_json else say(f"{page}: open it in a browser")
+
+
+@app.command
+def ladder(
+    data: Path,
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    rungs: str | None = None,
+    minutes: float | None = None,
+    kimg: float | None = None,
+    seed: int = 0,
+    changes: Changes = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Train several networks alike on the same drawings, and compare them on one page.
+
+    Example: `boceto ladder data -o ladder --rungs vanilla-48,dcgan-64,progan-64 --minutes 10`
+
+    Parameters
+    ----------
+    data
+        A prepared dataset, at least as large as the largest network draws.
+    out
+        Folder for everything; run again, it goes on where it stopped.
+    rungs
+        Recipes (names or .toml files) with commas between; if not given, the four of the theses that fit.
+    minutes
+        How long each trains.
+    kimg
+        How many thousand images each sees, instead of minutes.
+    seed
+        Of every training, and of the pictures shown.
+    """
+    from boceto.ladder import climb
+    from boceto.terminal import program, quoted, say, training_bar
+
+    names = [name.strip() for name in rungs.split(",") if name.strip()] if rungs is not None else None
+    how: dict[str, Any] = {} if as_json else {"announce": say, "bar": training_bar}
+    done = climb(
+        data, out, names, minutes=minutes, kimg=kimg, seed=seed, changes=changes or (), device_name=device, **how
+    )
+    if as_json:
+        _print_json(done.account if done.stopped is None else {"stopped": done.stopped})
+    elif done.stopped is not None:
+        say(f"{done.stopped}: stopped, all saved; the same command goes on:\n  {program()} ladder {quoted(data)} …")
+    else:
+        say(f"{done.page}: open it in a browser")
 
 
 def _train(as_json: bool, start: Any) -> None:

@@ -138,7 +138,7 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     """
     share = torch.rand((len(real), 1, 1, 1), device=real.device)
     between = torch.lerp(fake.detach().float(), real.detach().float(), share).requires_grad_(True)
-    slopes = torch.linalg.vector_norm(_slopes(critic(between), between), dim=1)
+    slopes: Tensor = torch.linalg.vector_norm(_slopes(critic(between), between), dim=1)
     return weight * (slopes - 1.0).square().mean()
 
 
@@ -149,9 +149,9 @@ def drift(real: Tensor, weight: float = 0.001) -> Tensor:
 
 def _slopes(logits: Tensor, images: Tensor) -> Tensor:
     """∂C/∂x of every picture, flat: (N, C·H·W), float32 or finer, differentiable again."""
-    gradient: Tensor
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-    return (gradient if gradient.dtype == torch.float64 else gradient.float()).flatten(1)
+    flat: Tensor = (gradient if gradient.dtype == torch.float64 else gradient.float()).flatten(1)
+    return flat
 
 
 def _bce(logits: Tensor, target: float) -> Tensor:
