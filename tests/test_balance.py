@@ -120,20 +120,26 @@ def test_simultaneous_g_learns_from_the_old_d() -> None:
     assert not torch.equal(*found["alternating"])
 
 
-def test_fresh_fakes_are_drawn_for_g() -> None:
-    seen: list[Batch] = []
+def test_fresh_fakes_are_drawn_for_g(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R3: alternating, D's fakes and G's are two draws; by default one serves both."""
     for fresh in (False, True):
         setting = tiny(balance={"fresh_fakes": fresh})
         state = State.fresh(setting, CPU)
-        whole, latents = state.gan.g_terms, []
-        state.gan.d_terms = lambda batch, now, f=state.gan.d_terms, z=latents: (
-            z.append(batch.z.clone()),
-            f(batch, now),
-        )[1]  # type: ignore[method-assign]
-        state.gan.g_terms = lambda batch, now, f=whole: (seen.append(batch), f(batch, now))[1]  # type: ignore[method-assign]
+        shown: list[tuple[Tensor, Tensor | None]] = []
+
+        def note(terms: Any, shown: list[tuple[Tensor, Tensor | None]] = shown) -> Any:
+            def noted(batch: Batch, now: Clock) -> Any:
+                shown.append((batch.z.clone(), batch.fake))
+                return terms(batch, now)
+
+            return noted
+
+        for name in ("d_terms", "g_terms"):
+            monkeypatch.setattr(state.gan, name, note(getattr(state.gan, name)))
         list(steps(state, pictures(1), CPU, setting))
-        assert torch.equal(seen[-1].z, latents[0]) is not fresh
-        assert seen[-1].fake is not None and seen[-1].fake.requires_grad is not fresh
+        (d_z, _), (g_z, fake) = shown
+        assert torch.equal(d_z, g_z) is not fresh
+        assert fake is not None and fake.requires_grad is not fresh
 
 
 def test_planting_is_logged_and_real_scores_are_of_real_pictures() -> None:

@@ -101,7 +101,8 @@ def test_what_is_inherited(transition: int, options: dict[str, Any]) -> None:
     gets a gradient."""
     gan = tiny(alpha_start=0.0, **options)
     gan.reach(Clock(nimg=80 * (transition - 1)))
-    gan.generator.fade(1.0), gan.discriminator.fade(1.0)
+    for net in (gan.generator, gan.discriminator):
+        net.fade(1.0)
     z, before = torch.randn(4, 8), {name: p.detach().clone() for name, p in gan.named_parameters()}
     old = gan.generator(z)
     logits_before = gan.discriminator(old)
@@ -116,13 +117,16 @@ def test_what_is_inherited(transition: int, options: dict[str, Any]) -> None:
     assert torch.equal(new, F.interpolate(old, scale_factor=2.0))
     if options:
         torch.testing.assert_close(gan.discriminator(new), logits_before)
-    gan.reach(Clock(nimg=80 * transition + 8))
-    terms = gan.d_terms(Batch(torch.rand(4, 3, 32, 32), torch.randn(4, 8)), Clock())
-    terms.total.backward()
-    gan.g_terms(Batch(torch.rand(4, 3, 32, 32), torch.randn(4, 8)), Clock()).total.backward()
-    missing = [name for name, p in gan.named_parameters() if p.grad is None or not p.grad.abs().sum()]
-    alpha_is_zero = gan.config.alpha_step * 1 == 0
-    assert not missing or alpha_is_zero
+    gan.reach(Clock(nimg=80 * transition + 8))  # with α above 0, and logits that are not all but 0:
+    nn.init.normal_(last_weight(gan.discriminator))
+    batch = Batch(torch.rand(4, 3, 32, 32), torch.randn(4, 8))
+    gan.d_terms(batch, Clock()).total.backward()
+    gan.g_terms(batch, Clock()).total.backward()
+    assert not [name for name, p in gan.named_parameters() if p.grad is None or not p.grad.abs().sum()]
+
+
+def last_weight(net: nn.Module) -> Tensor:
+    return [p for p in net.parameters() if p.dim() == 2][-1]
 
 
 def test_the_picture_between_old_and_new() -> None:
@@ -229,9 +233,6 @@ def test_resumed_inside_a_fade_equals_uninterrupted(
     first, second = tensors(whole), tensors(resumed)
     assert set(first) == set(second) and len(first) > 60
     assert not [name for name in first if not torch.equal(first[name], second[name])]
-    keys = ("nimg", "d/loss", "g/loss", "resolution", "alpha")
-    lines = [[tuple(entry[key] for key in keys) for entry in run.read_log()] for run in (whole, resumed)]
-    assert set(lines[0]) <= {*lines[1]} or kimg not in ("0.064",)
     assert [entry["nimg"] for entry in resumed.read_log()] == sorted({entry["nimg"] for entry in resumed.read_log()})
 
 
