@@ -33,9 +33,23 @@ def test_losses_equal_their_equations() -> None:
 
 
 def test_no_overflow_at_extreme_logits() -> None:
-    huge = torch.tensor([1e4, -1e4])
-    assert torch.isfinite(objectives.d_non_saturating(huge, huge))
-    assert torch.isfinite(objectives.g_non_saturating(huge))
+    huge = torch.tensor([1e4, -1e4, 1e4, -1e4])
+    for name in objectives.NAMES:
+        real, fake = huge.clone().requires_grad_(True), huge.sort().values.requires_grad_(True)
+        for loss in (objectives.d_loss(name, real, fake), objectives.g_loss(name, fake, real)):
+            slopes = torch.autograd.grad(loss, (real, fake), allow_unused=True)
+            assert torch.isfinite(loss) and all(slope is None or slope.isfinite().all() for slope in slopes), name
+
+
+def test_a_sure_d_costs_what_its_logit_says_and_g_still_learns() -> None:
+    """A sigmoid taken before the loss would stop at 100, and its gradient at 0."""
+    real, fake = torch.full((4,), 1e4), torch.full((4,), -1e4, requires_grad=True)
+    for name in ("non-saturating", "relativistic"):
+        loss = objectives.g_loss(name, fake, real)
+        (slope,) = torch.autograd.grad(loss, fake)
+        assert loss.item() == pytest.approx(1e4 if name == "non-saturating" else 2e4)
+        assert slope.tolist() == pytest.approx([-0.25] * 4)
+    assert objectives.d_loss("minimax", -real, -fake).item() == pytest.approx(2e4)
 
 
 def test_r1_of_a_linear_discriminator_is_its_squared_norm() -> None:
@@ -81,6 +95,45 @@ def test_least_squares_hinge_and_wasserstein_equal_their_equations() -> None:
         assert objectives.g_loss(name, fake).item() == pytest.approx(-fake.mean().item())
 
 
+def test_minimax_equals_its_equation() -> None:
+    real, fake = pair()
+    p, q = real.sigmoid(), fake.sigmoid()
+    assert objectives.d_loss("minimax", real, fake).item() == pytest.approx(-(p.log() + (1 - q).log()).mean().item())
+    assert objectives.g_loss("minimax", fake).item() == pytest.approx((1 - q).log().mean().item())
+    smoothed = (0.9 * (1 - q).log() + 0.1 * q.log()).mean()
+    assert objectives.g_loss("minimax", fake, target=0.9).item() == pytest.approx(smoothed.item())
+
+
+def test_relativistic_losses_equal_their_equations() -> None:
+    real, fake = pair()
+    found = []
+    for name in ("relativistic", "relativistic-average"):
+        found += [objectives.d_loss(name, real, fake).item(), objectives.g_loss(name, fake, real).item()]
+    x, y = (real - fake.mean()).sigmoid(), (fake - real.mean()).sigmoid()
+    expected = [
+        -(real - fake).sigmoid().log().mean(),
+        -(fake - real).sigmoid().log().mean(),
+        -x.log().mean() - (1 - y).log().mean(),
+        -y.log().mean() - (1 - x).log().mean(),
+    ]
+    assert found == pytest.approx([value.item() for value in expected])
+
+
+@pytest.mark.parametrize("name", objectives.NAMES)
+def test_labels_count_where_the_loss_knows_them_and_nowhere_else(name: str) -> None:
+    real, fake = pair()
+    d, g = objectives.d_loss(name, real, fake), objectives.g_loss(name, fake, real)
+    labelled = name in objectives.LABELS
+    assert (objectives.d_loss(name, real, fake, 0.9) != d) == labelled
+    assert (objectives.g_loss(name, fake, real, 0.9) != g) == labelled
+    assert (objectives.g_loss(name, fake, real + torch.arange(64)) != g) == (name in objectives.NEEDS_REAL)
+
+
+def test_every_name_has_both_losses() -> None:
+    assert tuple(objectives._D) == tuple(objectives._G) == objectives.NAMES
+    assert len(objectives.NAMES) == 7 and set(objectives.NAMES) >= objectives.LABELS | objectives.NEEDS_REAL
+
+
 def test_values_where_d_cannot_tell() -> None:
     level = torch.zeros(8)
     values = {name: objectives.d_loss(name, level, level).item() for name in objectives.NAMES}
@@ -114,18 +167,11 @@ def test_relativistic_losses_know_differences_only(name: str) -> None:
 
 @pytest.mark.parametrize("name", objectives.NAMES)
 def test_d_and_g_pull_the_fakes_apart(name: str) -> None:
-    """D pushes the score of generated pictures down and of real ones up, G pushes its own up, stably so."""
-    for scale in (1.0, 1e4):
-        real, fake = torch.tensor([0.3, -0.2]) * scale, torch.tensor([0.1, -0.4]) * scale
-        real.requires_grad_(True), fake.requires_grad_(True)
-        d = objectives.d_loss(name, real, fake)
-        g = objectives.g_loss(name, fake, real)
-        assert torch.isfinite(d) and torch.isfinite(g)
-        if scale == 1:
-            up, down = torch.autograd.grad(d, (real, fake))
-            (lifted,) = torch.autograd.grad(g, fake)
-            assert up.sum() < 0 < down.sum() or name == "least-squares"
-            assert lifted.sum() < 0
+    """D pushes the score of every generated picture down and of every real one up, G pushes its own up."""
+    real, fake = torch.tensor([0.4, 0.2], requires_grad=True), torch.tensor([0.3, 0.1], requires_grad=True)
+    up, down = torch.autograd.grad(objectives.d_loss(name, real, fake), (real, fake))
+    (lifted,) = torch.autograd.grad(objectives.g_loss(name, fake, real), fake)
+    assert (up < 0).all() and (down > 0).all() and (lifted < 0).all()
 
 
 def test_minimax_vanishes_where_d_is_sure_and_the_usual_form_does_not() -> None:
@@ -138,11 +184,29 @@ def test_minimax_vanishes_where_d_is_sure_and_the_usual_form_does_not() -> None:
 
 @pytest.mark.parametrize("length", [0.5, 1.0, 3.0])
 def test_gradient_penalty_of_a_linear_critic(length: float) -> None:
-    weight = torch.randn(3 * 4 * 4)
+    weight = torch.randn(3 * 4 * 4, dtype=torch.float64)
     weight *= length / weight.norm()
-    real, fake = torch.randn(5, 3, 4, 4), torch.randn(5, 3, 4, 4)
-    penalty = objectives.gradient_penalty(lambda x: x.flatten(1) @ weight, real, fake, 10.0)
-    assert penalty.item() == pytest.approx(10 * (length - 1) ** 2, abs=1e-5)
+    real, fake = torch.randn(5, 3, 4, 4, dtype=torch.float64), torch.randn(5, 3, 4, 4, dtype=torch.float64)
+    for dtype, error in ((torch.float64, 1e-12), (torch.float32, 1e-5)):
+        line = weight.to(dtype)
+        penalty = objectives.gradient_penalty(lambda x, w=line: x.flatten(1) @ w, real.to(dtype), fake.to(dtype), 10.0)  # type: ignore[misc]
+        assert penalty.dtype == dtype and penalty.item() == pytest.approx(10 * (length - 1) ** 2, abs=error)
+
+
+def test_gradient_penalty_is_the_mean_over_pictures_of_their_own_slope() -> None:
+    real = torch.stack([torch.full((1, 2, 2), level) for level in (1.0, 3.0)])
+    # ½‖x‖² has the slope ‖x‖, here 2 and 6; real = fake, so that x̂ is known.
+    penalty = objectives.gradient_penalty(lambda x: 0.5 * x.square().sum(dim=(1, 2, 3)), real, real.clone(), 3.0)
+    assert penalty.item() == pytest.approx(3 * (1 + 25) / 2)
+
+
+def test_gradient_penalty_has_a_finite_gradient_where_the_critic_is_flat() -> None:
+    weight = torch.zeros(4, requires_grad=True)
+    penalty = objectives.gradient_penalty(
+        lambda x: x.flatten(1) @ weight, torch.ones(2, 1, 2, 2), torch.ones(2, 1, 2, 2)
+    )
+    penalty.backward()
+    assert penalty.item() == pytest.approx(10) and weight.grad is not None and weight.grad.isfinite().all()
 
 
 def test_gradient_penalty_looks_between_the_pairs_and_reaches_the_critic() -> None:
@@ -162,9 +226,54 @@ def test_gradient_penalty_looks_between_the_pairs_and_reaches_the_critic() -> No
     assert net.weight.grad is not None and net.weight.grad.abs().sum() > 0
 
 
-def test_r2_and_drift() -> None:
-    weight = torch.randn(12, dtype=torch.float64)
+def test_penalties_differentiate_twice_under_autocast() -> None:
+    """In bf16, as a training computes, they are float32 and pull D's weights where float32 does."""
+
+    def pulls(penalty_name: str, low: bool) -> torch.Tensor:
+        torch.manual_seed(1)
+        below, above = torch.nn.Conv2d(3, 8, 3, 2, 1), torch.nn.Conv2d(8, 1, 4)
+        net = torch.nn.Sequential(below, torch.nn.LeakyReLU(0.2), above, torch.nn.Flatten(0))
+        images, others = torch.randn(6, 3, 8, 8, requires_grad=True), torch.randn(6, 3, 8, 8)
+        dtypes = []
+
+        def critic(x: torch.Tensor) -> torch.Tensor:
+            logits: torch.Tensor = net(x)
+            dtypes.append(logits.dtype)
+            return logits.float()
+
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=low):
+            if penalty_name == "gp":
+                penalty = objectives.gradient_penalty(critic, images, others)
+            else:
+                penalty = getattr(objectives, penalty_name)(critic(images), images, 10.0)
+        penalty.backward()
+        assert dtypes == [torch.bfloat16 if low else torch.float32] and penalty.dtype == torch.float32
+        assert penalty_name != "gp" or images.grad is None, "pictures are not what learns"
+        assert below.weight.grad is not None and above.weight.grad is not None
+        return torch.cat([below.weight.grad.flatten(), above.weight.grad.flatten()])
+
+    for penalty_name in ("r1", "r2", "gp"):
+        low, full = pulls(penalty_name, True), pulls(penalty_name, False)
+        assert torch.cosine_similarity(low, full, dim=0) > 0.99, penalty_name
+        assert low.norm().item() == pytest.approx(full.norm().item(), rel=0.05), penalty_name
+
+
+def test_r2_is_r1_of_other_pictures() -> None:
+    net = torch.nn.Conv2d(3, 1, 2)
+    images = torch.randn(5, 3, 2, 2, requires_grad=True)
+    logits = net(images).flatten().square()
+    two, one = objectives.r2(logits, images, 4.0), objectives.r1(logits, images, 4.0)
+    assert two.item() == one.item() > 0
+    two.backward()
+    assert net.weight.grad is not None and net.weight.grad.abs().sum() > 0
+    line = torch.randn(12, dtype=torch.float64)
     images = torch.randn(5, 3, 2, 2, dtype=torch.float64, requires_grad=True)
-    penalty = objectives.r2(images.flatten(1) @ weight, images, 4.0)
-    assert penalty.item() == pytest.approx(2 * weight.square().sum().item())
-    assert objectives.drift(torch.tensor([1.0, -3.0]), 0.1).item() == pytest.approx(0.5)
+    assert objectives.r2(images.flatten(1) @ line, images, 4.0).item() == pytest.approx(2 * line.square().sum().item())
+
+
+def test_drift_is_the_mean_square() -> None:
+    scores = torch.tensor([1.0, -3.0], requires_grad=True)
+    objectives.drift(scores, 0.1).backward()
+    assert objectives.drift(scores, 0.1).item() == pytest.approx(0.5)
+    assert objectives.drift(scores).item() == pytest.approx(0.005)
+    assert scores.grad is not None and scores.grad.tolist() == pytest.approx([0.1, -0.3])

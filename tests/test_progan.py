@@ -194,7 +194,7 @@ def test_the_average_grows_with_g() -> None:
     assert not any(p.requires_grad for p in state.ema.parameters())
 
 
-TINY = {
+TINY: dict[str, Any] = {
     "arch": {
         "name": "progan",
         "resolution": 16,
@@ -324,3 +324,39 @@ def test_weights_are_bounded_after_every_update() -> None:
     for weight in (p for p in state.gan.parameters() if p.dim() > 1):
         norm = torch.linalg.vector_norm(weight, dim=2 if weight.dim() == 4 else 1)
         assert norm.max() <= 0.05 + 1e-6
+
+
+def test_kimg_is_shared_out_evenly_and_then_stands(data: Prepared, tmp_path: Path) -> None:
+    """A run that goes further keeps the stages it began with."""
+    table = {**TINY, "arch": {key: value for key, value in TINY["arch"].items() if key != "stage_kimg"}}
+    file = tmp_path / "open.toml"
+    file.write_text(recipe.parse(table, "tests").to_toml(), "utf-8")
+    run = starting.train(file, data.folder, tmp_path / "run", device_name="cpu")
+    assert run.recipe.arch["stage_kimg"] == [0.064, 0.064]
+    assert starting.is_finished(starting.train(file, data.folder, run.folder, device_name="cpu"))
+    further = starting.resume(run.folder, changes=["train.kimg=0.16"], device_name="cpu")
+    assert further.recipe.arch["stage_kimg"] == [0.064, 0.064]
+    again = starting.train(file, data.folder, run.folder, changes=["train.kimg=0.2"], device_name="cpu")
+    assert again.recipe.arch["stage_kimg"] == [0.064, 0.064] and starting.seen(again) == 200
+
+
+def test_minutes_are_shared_out_by_measured_speed(data: Prepared, tmp_path: Path) -> None:
+    gan = build(arch={"resolution": 64, "stage_kimg": []}, train={"batch": 8, "minutes": 15})
+    asked: list[tuple[int, int]] = []
+
+    def speed(trial: Recipe, nimg: int) -> float:
+        there = archs.build(trial)
+        there.reach(Clock(nimg=nimg))
+        asked.append((int(there.status()["resolution"]), nimg))
+        return 100.0 / len(asked)
+
+    lengths = gan.settle(speed)["stage_kimg"]
+    assert asked == [(8, 0), (16, 8), (32, 16), (64, 24)], "each stage in its own size"
+    assert lengths == pytest.approx([60 * 0.1, 120 * 0.05, 240 * 0.1 / 3, 480 * 0.025])
+    table = {**TINY, "arch": {key: value for key, value in TINY["arch"].items() if key != "stage_kimg"}}
+    file = tmp_path / "open.toml"
+    file.write_text(recipe.parse(table, "tests").to_toml(), "utf-8")
+    changes = ["train.minutes=0.05", "train.kimg=1000"]
+    run = starting.train(file, data.folder, tmp_path / "run", changes=changes, device_name="cpu")
+    assert len(run.recipe.arch["stage_kimg"]) == 2
+    assert starting.is_finished(starting.train(file, data.folder, run.folder, changes=changes, device_name="cpu"))

@@ -8,6 +8,7 @@ otherwise overrides ``d_terms`` and ``g_terms``. The loop knows nothing else.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,6 +116,13 @@ class GAN(nn.Module, ABC):
     def milestone(self, now: Clock) -> bool:
         """Are the nets complete in a form that they leave with the next step? Then they are saved."""
         return False
+
+    def settle(self, speed: Callable[[Recipe, int], float]) -> dict[str, Any]:
+        """The keys of ``[arch]`` that are left open until a run begins, and then stay as they are.
+
+        ``speed(recipe, nimg)`` measures, in images/s, how fast a recipe trains here after so many images.
+        """
+        return {}
 
     def batch_at(self, nimg: int) -> int:
         """Pictures in the batch that follows after ``nimg`` images."""

@@ -37,20 +37,20 @@ def d_non_saturating(real: Tensor, fake: Tensor, real_label: float = 1.0) -> Ten
 
     −E[ t·log D(x) + (1−t)·log(1−D(x)) ] − E[ log(1−D(G(z))) ],   t = ``real_label`` in (0, 1].
 
-    At D = ½ everywhere it is 2·ln 2 = ln 4; with t = 0.9 it cannot fall below 0.325.
+    At D = ½ everywhere it is 2·ln 2 = ln 4. Never below the entropy of t: 0 for t = 1, 0.325 for t = 0.9.
     """
     return _bce(real, real_label) + _bce(fake, 0.0)
 
 
 def g_non_saturating(fake: Tensor, target: float = 1.0) -> Tensor:
-    """Goodfellow et al. 2014, §3: −E[ t·log D(G(z)) + (1−t)·log(1−D(G(z))) ]; ln 2 at D = ½."""
+    """Goodfellow et al. 2014, §3: −E[ t·log D(G(z)) + (1−t)·log(1−D(G(z))) ]; ≥ 0, ln 2 at D = ½."""
     return _bce(fake, target)
 
 
 def g_minimax(fake: Tensor, target: float = 1.0) -> Tensor:
     """Goodfellow et al. 2014, eq. 1, which G descends: E[ t·log(1−D(G(z))) + (1−t)·log D(G(z)) ]; −ln 2 at D = ½.
 
-    Its gradient vanishes where D is sure, which is why the non-saturating form is the usual one.
+    ≤ 0. Its gradient vanishes where D is sure, which is why the non-saturating form is the usual one.
     """
     return -_bce(fake, 1.0 - target)
 
@@ -59,12 +59,15 @@ def g_minimax(fake: Tensor, target: float = 1.0) -> Tensor:
 
 
 def d_least_squares(real: Tensor, fake: Tensor, real_label: float = 1.0) -> Tensor:
-    """Mao et al. 2017, eq. 2 with a = 0, b = t: ½·E[ (C(x) − t)² ] + ½·E[ C(G(z))² ]; ¼ at C = ½ and t = 1."""
+    """Mao et al. 2017, eq. 2 with a = 0, b = t: ½·E[ (C(x) − t)² ] + ½·E[ C(G(z))² ].
+
+    ≥ 0; ¼ at C = ½ and t = 1.
+    """
     return 0.5 * (real - real_label).square().mean() + 0.5 * fake.square().mean()
 
 
 def g_least_squares(fake: Tensor, target: float = 1.0) -> Tensor:
-    """Mao et al. 2017, eq. 2 with c = t: ½·E[ (C(G(z)) − t)² ]; ⅛ at C = ½ and t = 1."""
+    """Mao et al. 2017, eq. 2 with c = t: ½·E[ (C(G(z)) − t)² ]; ≥ 0, ⅛ at C = ½ and t = 1."""
     return 0.5 * (fake - target).square().mean()
 
 
@@ -72,17 +75,23 @@ def g_least_squares(fake: Tensor, target: float = 1.0) -> Tensor:
 
 
 def d_hinge(real: Tensor, fake: Tensor) -> Tensor:
-    """Lim & Ye 2017; Miyato et al. 2018, eq. 16: E[ max(0, 1 − C(x)) ] + E[ max(0, 1 + C(G(z))) ]; 2 at C = 0."""
+    """Lim & Ye 2017; Miyato et al. 2018, eq. 16: E[ max(0, 1 − C(x)) ] + E[ max(0, 1 + C(G(z))) ].
+
+    ≥ 0, and 0 once C(x) ≥ 1 and C(G(z)) ≤ −1 for every picture; 2 at C = 0.
+    """
     return F.relu(1.0 - real).mean() + F.relu(1.0 + fake).mean()
 
 
 def d_wasserstein(real: Tensor, fake: Tensor) -> Tensor:
-    """Arjovsky et al. 2017, §3: E[ C(G(z)) ] − E[ C(x) ], C kept Lipschitz by ``gradient_penalty``."""
+    """Arjovsky et al. 2017, §3: E[ C(G(z)) ] − E[ C(x) ], C kept Lipschitz by ``gradient_penalty``.
+
+    Any sign, no bound; 0 where C cannot tell.
+    """
     return fake.mean() - real.mean()
 
 
 def g_score(fake: Tensor) -> Tensor:
-    """G's part of the hinge and the Wasserstein loss: −E[ C(G(z)) ]."""
+    """G's part of the hinge (Miyato et al. 2018, eq. 17) and the Wasserstein loss: −E[ C(G(z)) ]; any sign."""
     return -fake.mean()
 
 
@@ -92,7 +101,8 @@ def g_score(fake: Tensor) -> Tensor:
 def d_relativistic(real: Tensor, fake: Tensor) -> Tensor:
     """Jolicoeur-Martineau 2019, §4 (RpGAN; Huang et al. 2024, §2): E[ softplus(C(G(z)) − C(x)) ].
 
-    Each generated picture is judged against one real one: no answer of D is right by itself. ln 2 where they are equal.
+    Each generated picture is judged against one real one: no answer of D is right by itself.
+    ``real`` and ``fake`` are of one length; ≥ 0, ln 2 where they are equal.
     """
     return F.softplus(fake - real).mean()
 
@@ -105,13 +115,13 @@ def g_relativistic(fake: Tensor, real: Tensor) -> Tensor:
 def d_relativistic_average(real: Tensor, fake: Tensor) -> Tensor:
     """Jolicoeur-Martineau 2019, §4 (RaGAN): each picture against the mean of the other kind.
 
-    E[ softplus(C̄(G(z)) − C(x)) ] + E[ softplus(C(G(z)) − C̄(x)) ];   ln 4 where they are equal.
+    E[ softplus(C̄(G(z)) − C(x)) ] + E[ softplus(C(G(z)) − C̄(x)) ];   ≥ 0, ln 4 where all are equal.
     """
     return F.softplus(fake.mean() - real).mean() + F.softplus(fake - real.mean()).mean()
 
 
 def g_relativistic_average(fake: Tensor, real: Tensor) -> Tensor:
-    """The same with the two exchanged."""
+    """The same with the two exchanged: E[ softplus(C̄(x) − C(G(z))) ] + E[ softplus(C(x) − C̄(G(z))) ]."""
     return d_relativistic_average(fake, real)
 
 
@@ -121,7 +131,7 @@ def g_relativistic_average(fake: Tensor, real: Tensor) -> Tensor:
 def r1(real: Tensor, images: Tensor, gamma: float) -> Tensor:
     """Zero-centred gradient penalty on real pictures (Mescheder et al. 2018, eq. 9).
 
-    γ/2 · E[ ‖∇ₓ C(x)‖² ],   x = ``images`` (N, C, H, W) that require grad, ``real`` = C(x).
+    γ/2 · E[ ‖∇ₓ C(x)‖² ],   x = ``images`` (N, C, H, W) that require grad, ``real`` = C(x).   γ/2·‖w‖² for C(x) = w·x.
     """
     return 0.5 * gamma * _slopes(real, images).square().sum(dim=1).mean()
 
@@ -135,23 +145,29 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     """Gulrajani et al. 2017, eq. 3: λ · E[ (‖∇ C(x̂)‖ − 1)² ],   x̂ = ε·x + (1−ε)·G(z), ε from U(0, 1) for each pair.
 
     ``real`` and ``fake`` are (N, C, H, W), no gradient reaches them; λ = ``weight``. Batch norm in C defeats it (§4).
+    ≥ 0; λ·(‖w‖ − 1)² for C(x) = w·x, whatever x̂ is.
     """
-    share = torch.rand((len(real), 1, 1, 1), device=real.device)
-    between = torch.lerp(fake.detach().float(), real.detach().float(), share).requires_grad_(True)
+    real, fake = _fine(real.detach()), _fine(fake.detach())
+    share = torch.rand((len(real), 1, 1, 1), dtype=real.dtype, device=real.device)
+    between = torch.lerp(fake, real, share).requires_grad_(True)
     slopes: Tensor = torch.linalg.vector_norm(_slopes(critic(between), between), dim=1)
     return weight * (slopes - 1.0).square().mean()
 
 
 def drift(real: Tensor, weight: float = 0.001) -> Tensor:
-    """Karras et al. 2018, §A.1: ε · E[ C(x)² ] keeps the scores of a Wasserstein critic near 0; ε = ``weight``."""
+    """Karras et al. 2018, §A.1: ε · E[ C(x)² ] keeps a Wasserstein critic's scores near 0; ε = ``weight``; ≥ 0."""
     return weight * real.square().mean()
 
 
 def _slopes(logits: Tensor, images: Tensor) -> Tensor:
     """∂C/∂x of every picture, flat: (N, C·H·W), float32 or finer, differentiable again."""
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-    flat: Tensor = (gradient if gradient.dtype == torch.float64 else gradient.float()).flatten(1)
-    return flat
+    return _fine(gradient).flatten(1)
+
+
+def _fine(values: Tensor) -> Tensor:
+    """In float32, or in float64 if they are."""
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def _bce(logits: Tensor, target: float) -> Tensor:

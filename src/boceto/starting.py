@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from boceto import archs, device, recipe, sampling
+from boceto import archs, device, recipe, sampling, training
 from boceto.data.prepared import Prepared
 from boceto.device import Compute
 from boceto.errors import UsageError
@@ -55,6 +55,7 @@ def train(
     wanted = recipe.load(recipe_name).changed(changes)
     wanted = _fitted(wanted, prepared)
     compute = device.choose(device_name, wanted.train.precision)
+    wanted = _settled(wanted, Run(out) if Run.exists(out) else None, compute, announce)
     if not Run.exists(out):
         about = _about(wanted, prepared, compute)
         if origin is not None:
@@ -89,6 +90,20 @@ def resume(
             raise UsageError(f"{key} cannot change from {old} to {new} in a run; start another with boceto train")
     compute = device.choose(device_name, wanted.train.precision)
     return _go(run, wanted, prepared, compute, show, announce)
+
+
+def _settled(wanted: Recipe, run: Run | None, compute: Compute, announce: Callable[[str], None] | None) -> Recipe:
+    """The recipe with what it leaves open: as the run has it, or as the architecture now settles it."""
+
+    def speed(trial: Recipe, nimg: int) -> float:
+        if announce and not nimg:
+            announce("measuring how fast each stage trains here, to share out the minutes")
+        return training.speed(trial, compute, nimg)
+
+    settled = archs.build(wanted).settle(speed if run is None else lambda *_: 1.0)
+    if run is not None:
+        settled = {key: run.recipe.arch[key] for key in settled if key in run.recipe.arch}
+    return wanted.model_copy(update={"arch": {**wanted.arch, **settled}})
 
 
 def _origin(about: Mapping[str, Any], wanted: Recipe) -> GAN | None:

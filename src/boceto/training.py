@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import chain, islice
@@ -198,6 +199,24 @@ def steps(state: State, pictures: Iterable[NDArray[np.uint8]], compute: Compute,
         state.now = now.tick(seen)
         _average(state.ema, gan.generator, ema_beta(state.now, recipe.train.ema_kimg))
         yield Tick(state.now, _watched(d, g, batch.planted))
+
+
+def speed(recipe: Recipe, compute: Compute, nimg: int = 0, seconds: float = 2.0) -> float:
+    """Images/s that a recipe trains at here after ``nimg`` images, from ``seconds`` of trial on noise."""
+    state = State.fresh(recipe, compute)
+    state.now = Clock(nimg=nimg)
+
+    def noise() -> Iterator[NDArray[np.uint8]]:
+        random = np.random.Generator(np.random.PCG64(0))
+        while True:
+            yield random.integers(0, 256, (state.gan.batch_at(nimg), *state.gan.image_shape), np.uint8)
+
+    trial = steps(state, noise(), compute, recipe)
+    began_at, began = next(trial).now.nimg, time.monotonic()  # the first step is slow
+    for tick in trial:  # noqa: B007  the last one counts
+        if time.monotonic() - began >= seconds:
+            break
+    return (tick.now.nimg - began_at) / (time.monotonic() - began)
 
 
 def _batch(state: State, pixels: NDArray[np.uint8], recipe: Recipe) -> Batch:

@@ -22,8 +22,8 @@ at 128 px in colour.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Annotated, Literal, final
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Literal, final
 
 import torch
 import torch.nn.functional as F
@@ -52,8 +52,10 @@ class Config(Section):
     start: int | None = Field(
         None, description="side of the first stage trained here, if a run has trained those below"
     )
-    stage_kimg: Annotated[tuple[Long, ...], Field(min_length=1)] = Field(
-        (600.0,), description="thousands of images a stage; the last number holds for all stages after it"
+    stage_kimg: tuple[Long, ...] = Field(
+        (),
+        description="thousands of images a stage; the last number holds for all stages after it. Not given, train.kimg "
+        "is shared out evenly; or train.minutes, each stage taking twice the time of the one before",
     )
     stage_batch: tuple[Size, ...] = Field((), description="pictures in a batch of each stage; train.batch if not given")
     alpha_start: float = Field(0.2, ge=0, le=1, description="share of the new block as it comes in")
@@ -232,6 +234,24 @@ class ProGAN(GAN):
                 net.fade(self._alpha(now.nimg))
         return grown
 
+    def settle(self, speed: Callable[[Recipe, int], float]) -> dict[str, Any]:
+        """How long each stage takes, unless it is given."""
+        if self.config.stage_kimg:
+            return {}
+        stages, minutes = range(self._first, len(self._sides)), self.recipe.train.minutes
+        if minutes is None:
+            lengths = [self._kimg(stage) for stage in stages]
+        else:
+            trial = self.recipe.changed(["arch.stage_kimg=[0.001]"])  # one batch a stage
+            begins = dict(type(self)(self.config.model_copy(update={"stage_kimg": (0.001,)}), trial)._begins())
+            shares = [2**stage for stage in stages]
+            lengths = [
+                speed(trial, begins[stage]) * minutes * 60 / 1000 * share / sum(shares)
+                for stage, share in zip(stages, shares, strict=True)
+            ]
+        untrained = [lengths[0]] * self._first  # their place is kept, they are not trained here
+        return {"stage_kimg": [max(round(length, 3), 0.001) for length in (*untrained, *lengths)]}
+
     def milestone(self, now: Clock) -> bool:
         return self.generator.side != self._sides[self._stage(now.nimg)]
 
@@ -268,8 +288,13 @@ class ProGAN(GAN):
 
     def _batches(self, stage: int) -> int:
         """How many batches a stage takes (the last one goes on for as long as the training does)."""
+        return math.ceil(self._kimg(stage) * 1000 / self._batch(stage))
+
+    def _kimg(self, stage: int) -> float:
         lengths = self.config.stage_kimg
-        return math.ceil(float(lengths[min(stage, len(lengths) - 1)]) * 1000 / self._batch(stage))
+        if not lengths:
+            return self.recipe.train.kimg / (len(self._sides) - self._first)
+        return float(lengths[min(stage, len(lengths) - 1)])
 
     def _alpha(self, nimg: int) -> float:
         """α for the next batch, from the batches of its stage so far: a count, so that no rounding adds up."""
