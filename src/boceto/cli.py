@@ -446,10 +446,12 @@ def train(
     from boceto import starting
 
     changes = [*(changes or []), *([f"train.minutes={minutes}"] if minutes is not None else [])]
-    begin = {"origin": origin, "origin_snapshot": from_snapshot}
-    _train(
-        as_json, lambda **how: starting.train(recipe, data, out, changes=changes, device_name=device, **begin, **how)
-    )
+
+    def start(**how: Any) -> Any:
+        begin = {"origin": origin, "origin_snapshot": from_snapshot}
+        return starting.train(recipe, data, out, changes=changes, device_name=device, **begin, **how)  # type: ignore[arg-type]
+
+    _train(as_json, start)
 
 
 @app.command
