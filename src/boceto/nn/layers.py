@@ -64,10 +64,9 @@ class SameConv2d(nn.Conv2d):
         super().__init__(below, width, kernel, stride, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        (top, bottom), (left, right) = (self._pad(side) for side in x.shape[2:])
-        if (top, left) == (bottom, right):
-            return F.conv2d(x, self.weight, self.bias, self.stride, (top, left))
-        return super().forward(F.pad(x, (left, right, top, bottom)))
+        pads = [self._pad(side) for side in x.shape[2:]]
+        weight = _wider(self.weight, *(before != after for before, after in pads))
+        return F.conv2d(x, weight, self.bias, self.stride, [after for _, after in pads])
 
     def _pad(self, side: int) -> tuple[int, int]:
         """Pixels before and after: an even side, kernel 5 and stride 2 give (1, 2)."""
@@ -80,13 +79,19 @@ class SameConvTranspose2d(nn.ConvTranspose2d):
     """Transposed convolution with TensorFlow's SAME padding: (N, C, H, W) → (N, O, s·H, s·W); kernel k ≥ s."""
 
     def __init__(self, below: int, width: int, kernel: int, stride: int = 1, bias: bool = True) -> None:
-        before = (kernel - stride) // 2
-        super().__init__(below, width, kernel, stride, padding=before, bias=bias)
-        self.surplus = kernel - stride - 2 * before  # rows and columns that only this padding leaves over: 0 or 1
+        super().__init__(below, width, kernel, stride, bias=bias)
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        y = super().forward(x, output_size)
-        return y[:, :, : -self.surplus, : -self.surplus] if self.surplus else y
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        odd = (kernel - stride) % 2 == 1
+        return F.conv_transpose2d(
+            x, _wider(self.weight, odd, odd), self.bias, self.stride, padding=(kernel - stride + odd) // 2
+        )
+
+
+def _wider(weight: Tensor, rows: bool, columns: bool) -> Tensor:
+    """A kernel with a row or column of zeros before it: uneven padding said as even, which spares copying the maps."""
+    return F.pad(weight, (int(columns), 0, int(rows), 0)) if rows or columns else weight
 
 
 class PixelNorm(nn.Module):

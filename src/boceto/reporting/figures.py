@@ -9,14 +9,16 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 
 from boceto.sampling import Images, sheet
 
 matplotlib.rcParams["svg.hashsalt"] = "boceto"  # the same log gives the same file
 
-_INK, _GRID = "#3d3846", "#d9d6df"
+INK, GRID = "#3d3846", "#d9d6df"
 _D, _G, _REAL, _FAKE = "#c6493b", "#2f6fb0", "#2e8b63", "#d08a1e"
 _Log = Sequence[Mapping[str, Any]]
 
@@ -31,8 +33,105 @@ def scores(log: _Log) -> Figure:
     lines = {"d/real_right": ("real called real", _REAL), "d/fake_right": ("generated called generated", _FAKE)}
     figure = _chart(log, lines, "share right")
     figure.axes[0].set_ylim(-0.02, 1.02)
-    figure.axes[0].axhline(0.5, color=_GRID, linewidth=1, zorder=0)
+    figure.axes[0].axhline(0.5, color=GRID, linewidth=1, zorder=0)
     return figure
+
+
+def epochs(log: _Log, pictures: int) -> Figure:
+    """Mean losses of every whole epoch (R33 of the theses); ``pictures`` make one."""
+    means = epoch_means(log, pictures)
+    figure = Figure(figsize=(5.6, 3.1), layout="constrained")
+    axes = figure.subplots()
+    for key, label, colour in (("d/loss", "D", _D), ("g/loss", "G", _G)):
+        x = sorted(epoch for epoch in means if key in means[epoch])
+        axes.plot(
+            x, [means[epoch][key] for epoch in x], color=colour, linewidth=1.8, marker="o", markersize=4, label=label
+        )
+    axes.set(xlabel="epoch", ylabel="mean loss")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _finish(axes)
+    return figure
+
+
+def epoch_means(log: _Log, pictures: int) -> dict[int, dict[str, float]]:
+    """Epoch (from 1) → key → mean over the images seen in it; a line counts to the epoch its middle lies in."""
+    sums: dict[int, dict[str, tuple[float, int]]] = {}
+    before = 0
+    for entry in log:
+        weight, middle = entry["nimg"] - before, (entry["nimg"] + before) / 2
+        before = entry["nimg"]
+        place = sums.setdefault(int(middle // pictures) + 1, {})
+        for key in ("d/loss", "g/loss"):
+            if key in entry and weight > 0:
+                total, count = place.get(key, (0.0, 0))
+                place[key] = total + weight * entry[key], count + weight
+    return {epoch: {key: total / count for key, (total, count) in found.items()} for epoch, found in sums.items()}
+
+
+Counts = np.ndarray[Any, np.dtype[np.int64]]
+
+
+def confusion_counts(log: _Log, last: int) -> Counts:
+    """D's confusion matrix over the last lines of the log: (2, 2), rows real and generated, columns what D said.
+
+    As many generated as real pictures were shown in each step.
+    """
+    matrix = np.zeros((2, 2))
+    before = [0, *(entry["nimg"] for entry in log)]
+    for shown, entry in list(zip(np.diff(before), log, strict=True))[-last:]:
+        real, fake = shown * entry["d/real_right"], shown * entry["d/fake_right"]
+        matrix += [[real, shown - real], [shown - fake, fake]]
+    return np.round(matrix).astype(np.int64)
+
+
+def confusion(counts: Counts) -> Figure:
+    """The matrix in pictures and in percent of its rows (R34 of the theses); an empty row is 0 %."""
+    figure = Figure(figsize=(8.4, 3.6), layout="constrained")
+    rows = counts.sum(axis=1, keepdims=True)
+    share = np.divide(counts, rows, out=np.zeros(counts.shape), where=rows > 0)
+    texts = ([[f"{n:,}" for n in row] for row in counts], [[f"{100 * p:.1f} %" for p in row] for row in share])
+    titles = ("pictures", "percent of the row")
+    for axes, words, title in zip(figure.subplots(1, 2), texts, titles, strict=True):
+        axes.imshow(share, cmap="Blues", vmin=0, vmax=1.4)
+        for (y, x), part in np.ndenumerate(share):
+            axes.text(x, y, words[y][x], ha="center", va="center", color=INK, fontsize=15, alpha=0.6 + 0.4 * part)
+        axes.set(xticks=[0, 1], yticks=[0, 1], title=title, xlabel="D says", ylabel="truly")
+        axes.set_xticklabels(["real", "generated"])
+        axes.set_yticklabels(["real", "generated"], rotation=90, va="center")
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+    return figure
+
+
+def named_rows(rows: Mapping[str, Images], side: int = 96) -> Image.Image:
+    """Rows of pictures, uint8 (N, H, W, C) each, with their names beside them; all are brought to one display side."""
+    font, gap = ImageFont.load_default(15), 6
+    strips = {name: _strip(images, side) for name, images in rows.items()}
+    margin = 14 + max(
+        int(ImageDraw.Draw(Image.new("L", (1, 1))).multiline_textbbox((0, 0), name, font=font)[2]) for name in rows
+    )
+    width = margin + max(strip.width for strip in strips.values())
+    page = Image.new("RGB", (width, sum(strip.height + gap for strip in strips.values()) + gap), "white")
+    pen, top = ImageDraw.Draw(page), gap
+    for name, strip in strips.items():
+        place = margin - 8, top + strip.height // 2
+        pen.multiline_text(place, name, fill=INK, font=font, anchor="rm", align="right")
+        page.paste(strip, (margin, top))
+        top += strip.height + gap
+    return page
+
+
+def _strip(images: Images, side: int) -> Image.Image:
+    """Pictures in one row, the longer side brought to ``side``: small ones pixel by pixel, large ones smoothly."""
+    height, width = images.shape[1:3]
+    longer = max(height, width)
+    size = max(1, round(width * side / longer)), max(1, round(height * side / longer))
+    kind = Image.Resampling.LANCZOS if longer > side // 2 else Image.Resampling.NEAREST
+    row = Image.new("RGB", (len(images) * (size[0] + 2), size[1]), "white")
+    for i, image in enumerate(images):
+        picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).convert("RGB")
+        row.paste(picture.resize(size, kind), (i * (size[0] + 2), 0))
+    return row
 
 
 def generated_and_real(generated: Images, real: Images, scale: int = 2) -> Image.Image:
@@ -44,7 +143,7 @@ def generated_and_real(generated: Images, real: Images, scale: int = 2) -> Image
     pen = ImageDraw.Draw(page)
     top = 0
     for name, row in zip(("generated", "real"), rows, strict=True):
-        pen.text((2 * scale, top + 5), name, fill=_INK, font=font)
+        pen.text((2 * scale, top + 5), name, fill=INK, font=font)
         page.paste(row, (0, top + label))
         top += label + row.height
     return page
@@ -66,7 +165,7 @@ def evolution(samples: Mapping[int, Path], count: int, rows: int = 8, columns: i
     pen = ImageDraw.Draw(page)
     top = 0
     for nimg, strip in zip(chosen, strips, strict=True):
-        pen.text((margin - 10, top + strip.height // 2), f"{nimg:,}", fill=_INK, font=font, anchor="rm")
+        pen.text((margin - 10, top + strip.height // 2), f"{nimg:,}", fill=INK, font=font, anchor="rm")
         page.paste(strip, (margin, top))
         top += strip.height
     return page
@@ -108,11 +207,16 @@ def _chart(log: _Log, lines: Mapping[str, tuple[str, str]], ylabel: str) -> Figu
         axes.plot(x, y, color=colour, alpha=0.3, linewidth=1)
         axes.plot(x, _smooth(y), color=colour, linewidth=1.8, label=label)
     axes.set(xlabel="thousand images seen", ylabel=ylabel)
-    axes.grid(color=_GRID, linewidth=0.6)
+    _finish(axes)
+    return figure
+
+
+def _finish(axes: Axes) -> None:
+    """The look of every chart: a light grid, no box, the legend above."""
+    axes.grid(color=GRID, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     if axes.has_data():
         axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
-    return figure
 
 
 def _smooth(values: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:

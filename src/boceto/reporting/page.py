@@ -34,7 +34,7 @@ def report(run: Path | str, *, data: Path | str | None = None) -> Path:
     pictures: dict[str, Image.Image] = {"sheet": sampling.sheet(model.sample(SHOWN), scale=2)}
     note = ""
     try:
-        real = _real_pictures(opened, data)
+        real = real_pictures(opened, data, BESIDE)
         pictures["generated-and-real"] = figures.generated_and_real(model.sample(BESIDE, seed=1), real)
     except BocetoError as error:
         if data is not None:
@@ -70,12 +70,15 @@ def _whole(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return log[:-1] if len(log) > 2 and gaps[-1] < 0.5 * np.median(gaps) else log
 
 
-def _real_pictures(run: Run, folder: Path | str | None) -> sampling.Images:
-    """Some of the pictures the run was trained on; raises UsageError if the dataset is another one."""
+def real_pictures(run: Run, folder: Path | str | None, count: int) -> sampling.Images:
+    """Some of the pictures the run was trained on, uint8 (count, H, W, C).
+
+    ``folder``: the dataset, if it has moved. Raises UsageError if it is gone or another one.
+    """
     data = Prepared(folder if folder is not None else run.about["data"]["folder"])
     if data.content_hash != run.about["data"]["content_hash"]:
         raise UsageError(f"{data.folder} holds other pictures than {run.folder} was trained on")
-    chosen = np.random.Generator(np.random.PCG64(0)).choice(len(data), BESIDE, replace=len(data) < BESIDE)
+    chosen = np.random.Generator(np.random.PCG64(0)).choice(len(data), count, replace=len(data) < count)
     return data.gather(chosen)
 
 

@@ -1,0 +1,200 @@
+"""``boceto figure``: the figures of the theses by name, each from a recipe or from run folders, into one file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from boceto import archs, recipe, sampling
+from boceto.clock import Clock
+from boceto.errors import UsageError, nearest
+from boceto.gan import GAN
+from boceto.reporting import figures, lessons, networks
+from boceto.reporting.film import KINDS, film
+from boceto.reporting.page import real_pictures
+from boceto.runs import Run, image_format, write_image, write_text
+
+BESIDE = 8  # pictures in a row
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked of a figure: recipe or run folders, and the options that some figures heed."""
+
+    what: tuple[str, ...]
+    data: Path | None = None
+    snapshot: str = "last"
+    at_kimg: float | None = None
+    last: int = 10
+    seed: int = 0
+
+
+Drawn = Figure | Image.Image
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A figure that can be asked for: how many things it is of (at least, at most), and who draws it."""
+
+    about: str
+    of: str
+    least: int
+    most: int
+    draw: Callable[[Wish], Drawn]
+
+
+def names() -> dict[str, str]:
+    """Name → what it shows, of every figure."""
+    return {name: kind.about for name, kind in _KINDS.items()} | {"film": FILM}
+
+
+def write(name: str, wish: Wish, out: Path, *, fps: float = 8.0, hold: float = 2.0, most: int = 200) -> None:
+    """Draw a figure into ``out``: charts and diagrams .svg or any picture format, all else a picture format.
+
+    Raises UsageError for an unknown name, things it cannot be of, or an ending it cannot have.
+    """
+    if name == "film":
+        _count(name, wish, "run folder", 1, 1)
+        film(Run(wish.what[0]).samples(), out, fps=fps, hold=hold, most=most)
+        return
+    if name not in _KINDS:
+        raise UsageError(f"there is no figure '{name}'{nearest(name, names())}")
+    kind = _KINDS[name]
+    _count(name, wish, kind.of, kind.least, kind.most)
+    if out.suffix.lower() != ".svg":
+        image_format(out)
+    drawn = kind.draw(wish)
+    if isinstance(drawn, Image.Image):
+        if out.suffix.lower() == ".svg":
+            raise UsageError(f"figure {name} is made of pictures; let the name end in .png")
+        write_image(out, drawn)
+    elif out.suffix.lower() == ".svg":
+        write_text(out, figures.svg(drawn))
+    else:
+        write_image(out, figures.raster(drawn))
+
+
+def _count(name: str, wish: Wish, of: str, least: int, most: int) -> None:
+    if not least <= len(wish.what) <= most:
+        wanted = f"{least}" if least == most else f"{least} or more" if least else "no"
+        raise UsageError(f"figure {name} takes {wanted} {of}{'' if most == 1 else 's'}, not {len(wish.what)}")
+
+
+# ── networks ──
+
+
+def network(source: str, at_kimg: float | None = None) -> tuple[str, GAN]:
+    """The nets of a recipe (a name or .toml) or of a run, complete or as they are after so many thousand images."""
+    if Run.exists(Path(source)):
+        wanted, title = Run(source).recipe, Path(source).resolve().name
+    else:
+        wanted, title = recipe.load(source), Path(source).stem if source.endswith(".toml") else source
+    if at_kimg is not None and not 0 <= at_kimg < 1e9:
+        raise UsageError(f"--at {at_kimg:g}: say after how many thousand images, 0 or more")
+    gan = archs.build(wanted)
+    gan.reach(Clock(nimg=10**13 if at_kimg is None else round(at_kimg * 1000)))
+    return title, gan
+
+
+def _network(wish: Wish) -> Figure:
+    title, gan = network(wish.what[0], wish.at_kimg)
+    return networks.diagram(gan, title)
+
+
+# ── runs ──
+
+
+def _log(run: Run, *keys: str) -> list[dict[str, Any]]:
+    log = [entry for entry in run.read_log() if {"step", *keys} <= entry.keys()]
+    if not log:
+        raise UsageError(f"run {run.folder} has logged nothing yet; go on training with: boceto resume {run.folder}")
+    return log
+
+
+def _losses(wish: Wish) -> Figure:
+    return figures.losses(_log(Run(wish.what[0]), "d/loss", "g/loss"))
+
+
+def _scores(wish: Wish) -> Figure:
+    return figures.scores(_log(Run(wish.what[0]), "d/real_right", "d/fake_right"))
+
+
+def _epochs(wish: Wish) -> Figure:
+    run = Run(wish.what[0])
+    return figures.epochs(_log(run, "d/loss", "g/loss"), int(run.about["data"]["pictures"]))
+
+
+def _confusion(wish: Wish) -> Figure:
+    if wish.last < 1:
+        raise UsageError(f"--last {wish.last}: say over how many lines of the log, 1 or more")
+    log = _log(Run(wish.what[0]), "d/real_right", "d/fake_right")
+    return figures.confusion(figures.confusion_counts(log, wish.last))
+
+
+def _sheet(wish: Wish) -> Image.Image:
+    images = sampling.load(wish.what[0], wish.snapshot).sample(25, wish.seed)
+    return sampling.sheet(images, scale=max(1, 96 // images.shape[1]))
+
+
+def _evolution(wish: Wish) -> Image.Image:
+    if len(wish.what) > 1:
+        return _methods(wish)
+    run = Run(wish.what[0])
+    if not run.samples():
+        raise UsageError(f"run {run.folder} has no sheet yet; go on training with: boceto resume {run.folder}")
+    return figures.evolution(run.samples(), run.recipe.watch.samples)
+
+
+def _methods(wish: Wish) -> Image.Image:
+    """One row a run, at its last snapshot: the evolution across methods (Figs 32, 33, 53, 54)."""
+    rows = {}
+    for source in wish.what:
+        model = sampling.load(source)
+        label = f"{model.run.folder.resolve().name}\n{model.nimg:,} images"
+        rows[label] = model.sample(BESIDE, wish.seed)
+    if len(rows) < len(wish.what):
+        raise UsageError("two of these runs have one name and one age; give runs that differ")
+    return figures.named_rows(rows)
+
+
+def _rows(wish: Wish) -> Image.Image:
+    """Generated above real, once for every size that the run has drawn at (Figs 47, 48, 51, 52)."""
+    run = Run(wish.what[0])
+    latest: dict[int, sampling.Images] = {}
+    for path in run.snapshots().values() or [run.snapshot()]:
+        images = sampling.load(run.folder, path.stem).sample(BESIDE, wish.seed)
+        latest[images.shape[1]] = images
+    real = real_pictures(run, wish.data, BESIDE)
+    rows: dict[str, sampling.Images] = {}
+    for side, images in sorted(latest.items()):
+        share = real.shape[1] // side
+        height, width = images.shape[1:3]
+        small = real.reshape(len(real), height, share, width, share, real.shape[3]).mean(axis=(2, 4))
+        rows |= {f"{side} px\ngenerated": images, f"{side} px\nreal": small.round().astype(np.uint8)}
+    return figures.named_rows(rows)
+
+
+_RUN = "run folder"
+_KINDS: Mapping[str, _Kind] = {
+    "network": _Kind("both nets: layers, shapes, parameters", "recipe or run folder", 1, 1, _network),
+    "sheet": _Kind("25 new drawings", _RUN, 1, 1, _sheet),
+    "rows": _Kind("generated above real drawings, at every size a growing net has had", _RUN, 1, 1, _rows),
+    "evolution": _Kind("one run downwards in time; or several runs below each other", _RUN, 1, 20, _evolution),
+    "losses": _Kind("losses of D and G", _RUN, 1, 1, _losses),
+    "epochs": _Kind("losses of D and G, the mean of each epoch", _RUN, 1, 1, _epochs),
+    "scores": _Kind("how often D is right", _RUN, 1, 1, _scores),
+    "confusion": _Kind("what D took for real and for generated", _RUN, 1, 1, _confusion),
+    "stride": _Kind(
+        "resizing by stride and by pooling, in numbers and on a drawing", _RUN, 0, 0, lambda _: lessons.stride()
+    ),
+    "exponentials": _Kind(
+        "powers over depth: why gradients explode or vanish", _RUN, 0, 0, lambda _: lessons.exponentials()
+    ),
+}
+FILM = f"the training of a run as a film ({', '.join(KINDS)})"
