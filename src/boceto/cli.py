@@ -559,6 +559,74 @@ def report(run: Path, /, *, data: Path | None = None, as_json: AsJson = False) -
 
 
 @app.command
+def figure(
+    name: str | None = None,
+    /,
+    *what: str,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    data: Path | None = None,
+    snapshot: str = "last",
+    at: float | None = None,
+    seed: int = 0,
+    last: int = 10,
+    fps: float = 8.0,
+    hold: float = 2.0,
+    most: int = 200,
+    as_json: AsJson = False,
+) -> None:
+    """Draw a figure of the theses, or list them.
+
+    Example: `boceto figure network progan-64 -o network.svg`
+
+    Parameters
+    ----------
+    name
+        One of the list.
+    what
+        What it is of: a recipe, or one or more run folders.
+    out
+        The file: .svg or .png for charts and diagrams, .png for pictures, .gif, .webp, .png or .mp4 for films.
+        A network without it is told in the terminal.
+    data
+        The dataset, if it has moved since (rows).
+    snapshot
+        last, or the name of a snapshot (sheet).
+    at
+        After how many thousand images a growing network is shown; complete if not given (network).
+    seed
+        Which latents (sheet, rows, evolution of several runs).
+    last
+        How many lines of the log count (confusion).
+    fps
+        Frames a second (film).
+    hold
+        Seconds that the last frame stays (film).
+    most
+        Frames at most (film).
+    """
+    from boceto.errors import UsageError
+    from boceto.reporting import figuring
+    from boceto.terminal import say
+
+    if name is None:
+        if as_json:
+            _print_json(figuring.names())
+        else:
+            for known, about in figuring.names().items():
+                say(f"{known:13} {about}")
+        return
+    wish = figuring.Wish(what, data=data, snapshot=snapshot, at_kimg=at, last=last, seed=seed)
+    if out is None:
+        if name != "network":
+            raise UsageError(f"say where figure {name} shall go: boceto figure {name} … -o {name}.png")
+        for line in figuring.summary(wish):
+            say(line)
+        return
+    figuring.write(name, wish, out, fps=fps, hold=hold, most=most)
+    _print_json({"figure": str(out)}) if as_json else say(f"{out}: {name}")
+
+
+@app.command
 def ladder(
     data: Path,
     /,

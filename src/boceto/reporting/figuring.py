@@ -82,7 +82,7 @@ def write(name: str, wish: Wish, out: Path, *, fps: float = 8.0, hold: float = 2
 
 def _count(name: str, wish: Wish, of: str, least: int, most: int) -> None:
     if not least <= len(wish.what) <= most:
-        wanted = f"{least}" if least == most else f"{least} or more" if least else "no"
+        wanted = "no" if not most else f"{least}" if least == most else f"from {least} to {most}"
         raise UsageError(f"figure {name} takes {wanted} {of}{'' if most == 1 else 's'}, not {len(wish.what)}")
 
 
@@ -105,6 +105,24 @@ def network(source: str, at_kimg: float | None = None) -> tuple[str, GAN]:
 def _network(wish: Wish) -> Figure:
     title, gan = network(wish.what[0], wish.at_kimg)
     return networks.diagram(gan, title)
+
+
+def summary(wish: Wish) -> list[str]:
+    """The same as lines of a table for the terminal."""
+    _count("network", wish, "recipe or run folder", 1, 1)
+    title, gan = network(wish.what[0], wish.at_kimg)
+    lines = [title]
+    for name, (given, found) in networks.both(gan).items():
+        rows = networks.merged(found)
+        cells = [("layer", "output", "parameters"), ("", networks.size(given), "")]
+        cells += [
+            (" · ".join((layer.text, *layer.then)), networks.size(layer.shape), f"{layer.parameters:,}")
+            for layer in rows
+        ]
+        cells.append(("in all", "", f"{sum(layer.parameters for layer in rows):,}"))
+        wide = [max(len(row[i]) for row in cells) for i in range(3)]
+        lines += ["", name, *(f"  {a:{wide[0]}}  {b:>{wide[1]}}  {c:>{wide[2]}}" for a, b, c in cells)]
+    return lines
 
 
 # ── runs ──

@@ -70,36 +70,38 @@ def stride() -> Figure:
     Pooling and repeating know no weights; a convolution of stride 2 resizes by a rule that is learned, and drops the
     layer in between (Springenberg et al. 2015). The kernels here are fixed examples.
     """
-    figure = Figure(figsize=(12.6, 9.4), layout="constrained")
-    grid = figure.subplots(4, 4)
+    figure = Figure(figsize=(14.4, 10.2), layout="constrained")
+    grid = figure.subplots(4, 5)
     picture = _drawing()
-    rows = ((_SMALL, REDUCING, "given"), (_TINY, ENLARGING, "given"))
-    for row, (numbers, ways, word) in enumerate(rows):
-        _numbers(grid[2 * row][0], numbers, word)
-        given = picture if row == 0 else F.avg_pool2d(picture, 4)
-        _picture(grid[2 * row + 1][0], given, f"{word}, {given.shape[-1]} px")
-        extra = {"its kernel": _KERNEL if row == 0 else _SPREAD}
+    parts = ((_SMALL, REDUCING, _KERNEL, picture), (_TINY, ENLARGING, _SPREAD, F.avg_pool2d(picture, 4)))
+    for part, (numbers, ways, kernel, given) in enumerate(parts):
+        above, below = grid[2 * part], grid[2 * part + 1]
+        for axes in (*above, *below):
+            axes.axis("off")
+        _numbers(above[0], numbers, "given")
+        _picture(below[0], given)
         for column, (name, way) in enumerate(ways.items(), 1):
-            _numbers(grid[2 * row][column], way(numbers[None, None])[0, 0], name)
-            out = way(given)
-            _picture(grid[2 * row + 1][column], out, f"{out.shape[-1]} px")
-        for column in range(len(ways) + 1, 4):
-            for name, kernel in extra.items():
-                _numbers(grid[2 * row][column], kernel, f"{name} of stride 2")
-            grid[2 * row + 1][column].axis("off")
+            _numbers(above[column], way(numbers[None, None])[0, 0], name)
+            _picture(below[column], way(given))
+        _numbers(above[len(ways) + 1], kernel, f"kernel of the {list(ways)[-1].rpartition(' 2×2')[0]}")
     return figure
 
 
 def _drawing() -> Tensor:
     """A face of the sketchbook, (1, 3, 64, 64) in [-1, 1]."""
-    who = next(who for who in (sketchbook.invent(0, i) for i in range(100)) if who.framing == "portrait")
+    who = next(
+        who
+        for who in (sketchbook.invent(0, i) for i in range(100))
+        if who.framing == "portrait" and who.figure == "girl"
+    )
     levels = np.asarray(sketchbook.draw(who, 64).convert("RGB"))
     return to_signed(torch.from_numpy(levels.copy()).permute(2, 0, 1)[None])
 
 
 def _numbers(axes: Axes, values: Tensor, title: str) -> None:
     """A grid of numbers, the darker the larger."""
-    axes.imshow(values, cmap="Purples", vmin=0, vmax=12)
+    axes.axis("on")
+    axes.imshow(values.numpy(), cmap="Purples", vmin=0, vmax=14)
     for (y, x), value in np.ndenumerate(values.numpy()):
         axes.text(x, y, f"{value:g}", ha="center", va="center", color=INK, fontsize=11)
     axes.set_xticks(np.arange(values.shape[1] - 1) + 0.5, [])
@@ -110,7 +112,7 @@ def _numbers(axes: Axes, values: Tensor, title: str) -> None:
     axes.set_title(title, fontsize=10.5, color=INK)
 
 
-def _picture(axes: Axes, image: Tensor, title: str) -> None:
+def _picture(axes: Axes, image: Tensor) -> None:
+    """A picture as large as its neighbours, its side in pixels above it."""
     axes.imshow(levels_from_signed(image.clamp(-1, 1))[0].permute(1, 2, 0).numpy(), interpolation="nearest")
-    axes.axis("off")
-    axes.set_title(title, fontsize=9.5, color=INK)
+    axes.set_title(f"{image.shape[-1]} px", fontsize=9.5, color=INK)
