@@ -123,6 +123,7 @@ def prepare(
     """
     from boceto.data.preparing import Progress
     from boceto.data.preparing import prepare as run
+    from boceto.recipe import first_try
     from boceto.terminal import Bar, program, quoted, say
 
     with Bar("Preparing") as bar:
@@ -155,9 +156,8 @@ def prepare(
     else:
         say(f"{out}: {data.summary()}")
         height, width, _ = data.shape
-        size = "" if height == 64 else f" --set arch.resolution={height}"
-        if height == width and not data.paired:
-            say(f"next:\n  {program()} train dcgan-64-quick{size} --data {quoted(out)} --out run --minutes 30")
+        if height == width and not data.paired and (words := first_try(height)):
+            say(f"next:\n  {program()} train {words} --data {quoted(out)} --out run --minutes 30")
 
 
 data_app = app.command(App(name="data", help="Look into a prepared dataset, check it, hand it on to other tools."))

@@ -57,7 +57,9 @@ class Config(Section):
         description="thousands of images a stage; the last number holds for all stages after it. Not given, train.kimg "
         "is shared out evenly; or train.minutes, each stage taking twice the time of the one before",
     )
-    stage_batch: tuple[Size, ...] = Field((), description="pictures in a batch of each stage; train.batch if not given")
+    stage_batch: tuple[Size, ...] = Field(
+        (), description="pictures in a batch of each stage, the last number for all after it; train.batch if not given"
+    )
     alpha_start: float = Field(0.2, ge=0, le=1, description="share of the new block as it comes in")
     alpha_step: float = Field(0.00008, gt=0, le=1, description="what a batch adds to that share")
     fade_share: float | None = Field(
@@ -81,11 +83,13 @@ class Config(Section):
                 f"arch.base, for example 5 for 10, 20, 40, 80, 160"
             )
         if self.equalised and self.max_norm:
-            raise ValueError("equalised weights are large and scaled as they are used; do not bound them: max_norm = 0")
+            raise ValueError(
+                "equalised: such weights are large and scaled as they are used, so max_norm = 0 goes with it"
+            )
         if self.start is not None and self.start not in self.sides():
             raise ValueError(f"start = {self.start}: the stages are {', '.join(map(str, self.sides()))}")
-        if len(self.stage_kimg) > len(self.sides()) or len(self.stage_batch) > len(self.sides()):
-            raise ValueError(f"there are {len(self.sides())} stages; name no more lengths or batches than that")
+        if len(self.stage_kimg) > len(self.sides()):
+            raise ValueError(f"stage_kimg: there are {len(self.sides())} stages; name no more lengths than that")
         return self
 
     def sides(self) -> list[int]:
