@@ -660,7 +660,7 @@ def ladder(
         Of every training, and of the pictures shown.
     """
     from boceto.ladder import climb
-    from boceto.terminal import program, quoted, say, training_bar
+    from boceto.terminal import say, training_bar
 
     names = [name.strip() for name in rungs.split(",") if name.strip()] if rungs is not None else None
     how: dict[str, Any] = {} if as_json else {"announce": say, "bar": training_bar}
@@ -670,7 +670,7 @@ def ladder(
     if as_json:
         _print_json(done.account if done.stopped is None else {"stopped": done.stopped})
     elif done.stopped is not None:
-        say(f"{done.stopped}: stopped, all saved; the same command goes on:\n  {program()} ladder {quoted(data)} …")
+        say(f"{done.stopped}: stopped, all saved; the same boceto ladder command goes on")
     else:
         say(f"{done.page}: open it in a browser")
 

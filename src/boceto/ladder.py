@@ -34,7 +34,7 @@ from boceto.version import __version__
 from boceto.watching import Progress
 
 FORMAT = 1
-RUNGS = ("vanilla-48", "convolutional-64", "dcgan-64", "progan-64")  # in the order of the theses
+RUNGS = ("vanilla-48", "convolutional-64", "dcgan-64-quick", "progan-64")  # in the order of the theses
 SCORED = 2048  # pictures of each kind that are compared at most
 ACCOUNT, SPENT = "ladder.json", "energy.json"
 _ENDLESS = 1e9  # kimg or minutes: never the first to end a training

@@ -71,7 +71,9 @@ class Config(Section):
     equalised: bool = Field(False, description="equalised learning rate instead of N(0, 0.02)")
     max_norm: float = Field(1.0, ge=0, description="bound on the weights after each update, as Keras's; 0 = none")
     minibatch_std: bool = True
-    new_tanh: bool = Field(True, description="tanh on the new picture; listing 8 leaves it out, its text does not")
+    new_tanh: bool = Field(
+        True, description="tanh on the pictures after the first stage; listing 8 leaves it out, its text does not"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Config:
@@ -129,11 +131,11 @@ class Generator(nn.Module):
 
     def grow(self) -> None:
         """Drop the layer that makes the small picture (once α is 1), add a block of twice its side."""
-        config, side = self._config, self.side * 2
-        self.to_image_before = self.to_image if self.blocks else None
+        config, side, first = self._config, self.side * 2, not self.blocks
+        self.to_image_before = None if first else self.to_image
         below, width = config.filters(side // 2), config.filters(side)
         self.blocks[str(side)] = nn.Sequential(nn.Upsample(scale_factor=2), *_pair(config, below, width, norm=True))
-        tanh = [nn.Tanh()] if config.new_tanh else []
+        tanh = [nn.Tanh()] if config.new_tanh or first else []
         self.to_image = nn.Sequential(_conv(config, width, config.channels, 1, gain=1.0), *tanh)
 
     def fade(self, alpha: float) -> None:
