@@ -248,15 +248,18 @@ class ProGAN(GAN):
         if minutes is None:
             lengths = [self._kimg(stage) for stage in stages]
         else:
-            trial = self.recipe.changed(["arch.stage_kimg=[0.001]"])  # one batch a stage
-            begins = dict(type(self)(self.config.model_copy(update={"stage_kimg": (0.001,)}), trial)._begins())
             shares = [2**stage for stage in stages]
             lengths = [
-                speed(trial, begins[stage]) * minutes * 60 / 1000 * share / sum(shares)
+                self._speed(stage, speed) * minutes * 60 / 1000 * share / sum(shares)
                 for stage, share in zip(stages, shares, strict=True)
             ]
         untrained = [lengths[0]] * self._first  # their place is kept, they are not trained here
         return {"stage_kimg": [max(round(length, 3), 0.001) for length in (*untrained, *lengths)]}
+
+    def _speed(self, stage: int, speed: Callable[[Recipe, int], float]) -> float:
+        """Images/s of a stage, from a trial that spends one batch on each before it and never leaves it."""
+        trial = self.recipe.changed([f"arch.stage_kimg={[0.001] * stage + [1e6]}"])
+        return speed(trial, sum(self._batch(before) for before in range(self._first, stage)))
 
     def milestone(self, now: Clock) -> bool:
         return self.generator.side != self._sides[self._stage(now.nimg)]
