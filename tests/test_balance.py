@@ -162,6 +162,7 @@ def test_planting_is_logged_and_real_scores_are_of_real_pictures() -> None:
         ("balance", {"fake_as_real": 0.9}, "fake_as_real"),
         ("objective", {"loss": "hinge", "real_label": 0.9}, "hinge loss knows no labels"),
         ("objective", {"loss": "hings"}, "hings"),
+        ("objective", {"loss": "wasserstein"}, "set gp_lambda, usually 10"),
     ],
 )
 def test_impossible_settings_are_refused(section: str, table: dict[str, Any], says: str) -> None:

@@ -15,8 +15,9 @@ from boceto.cli import main
 from boceto.clock import Clock
 from boceto.data.prepared import Prepared
 from boceto.recipe import Recipe
-from boceto.reporting import figures, lessons, networks
+from boceto.reporting import figures, lessons, networks, research
 from boceto.reporting.film import chosen
+from boceto.runs import Run
 
 
 def boceto(*words: object) -> int:
@@ -67,12 +68,25 @@ def test_a_growing_net_is_shown_as_it_is_then(capsys: pytest.CaptureFixture[str]
     assert "3×64×64" in capsys.readouterr().out
 
 
-EVERY = ["network", "sheet", "rows", "evolution", "losses", "epochs", "scores", "confusion", "stride", "exponentials"]
+EVERY = [
+    *("network", "sheet", "rows", "evolution", "research"),
+    *("losses", "epochs", "scores", "confusion", "stride", "exponentials"),
+]
+
+
+@pytest.fixture(scope="module")
+def further(run: Path, data: Prepared) -> Path:
+    """One that goes on from the first stage of that, more slowly."""
+    changes = ["arch.start=16", "train.kimg=0.016", "train.d_lr=1e-4"]
+    file, out = run.parent / "tiny.toml", run.parent / "further"
+    return starting.train(
+        file, data.folder, out, changes=changes, origin=run, origin_snapshot="000000064", device_name="cpu"
+    ).folder
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_every_figure_is_drawn(name: str, run: Path, tmp_path: Path) -> None:
-    of = () if name in ("stride", "exponentials") else (run,)
+def test_every_figure_is_drawn(name: str, run: Path, further: Path, tmp_path: Path) -> None:
+    of = () if name in ("stride", "exponentials") else (run, further) if name == "research" else (run,)
     assert boceto("figure", name, *of, "-o", tmp_path / "a.png") == 0
     picture = Image.open(tmp_path / "a.png")
     assert min(picture.size) >= 60 and len(picture.convert("RGB").getcolors(10**7) or []) > 20
@@ -90,6 +104,24 @@ def test_the_list_names_every_figure(capsys: pytest.CaptureFixture[str]) -> None
 def test_rows_stand_in_pairs_for_every_size(run: Path, tmp_path: Path) -> None:
     assert boceto("figure", "rows", run, "-o", tmp_path / "rows.png") == 0
     assert Image.open(tmp_path / "rows.png").height == 4 * (96 + 6) + 6, "generated and real, at 8 and at 16 px"
+
+
+def test_the_map_of_research_tells_what_changed(run: Path, further: Path) -> None:
+    steps = [research.Step(Run(folder), 128, np.zeros((8, 16, 16, 3), np.uint8)) for folder in (further, run)]
+    told = research.changes(steps[1].run, steps[0].run)
+    assert told == ["arch.start: open → 16", "train.kimg: 0.128 → 0.016", "train.d_lr: 0.0002 → 0.0001"]
+    words = [text.get_text() for text in research.research(steps).axes[0].texts]
+    assert words.index("run") < words.index("further"), "the one begun first stands above"
+    assert "\n".join(told) in words
+    assert research.changes(steps[0].run, steps[0].run) == ["the same once more"]
+
+
+def test_the_map_names_few_changes(run: Path, tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(tiny.to_toml(), "utf-8")
+    changes = ["train.d_lr=1e-3", "train.g_lr=1e-3", "train.eps=1e-7", "data.flip=true"]
+    other = starting.train(tmp_path / "tiny.toml", data.folder, tmp_path / "other", changes=changes, device_name="cpu")
+    told = research.changes(Run(run), other)
+    assert told[0] == "network: progan → dcgan" and len(told) == 3 and told[-1] == "and 4 more settings"
 
 
 def test_several_runs_below_each_other(run: Path, tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
@@ -173,6 +205,8 @@ WRONG = [
     ("network progan-64 --at nan -o {tmp}/a.png", 2, "--at nan"),
     ("sheet {run} --snapshot 7 -o {tmp}/a.png", 2, "no snapshot '7'"),
     ("evolution {run} {run} -o {tmp}/a.png", 2, "one name and one age"),
+    ("research {run} -o {tmp}/a.png", 2, "from 2 to 40 run folders, not 1"),
+    ("research {run} {run} -o {tmp}/a.png", 2, "named twice"),
     ("confusion {run} --last 0 -o {tmp}/a.png", 2, "--last 0"),
     ("rows {run} --data {tmp}/none -o {tmp}/a.png", 2, "none does not exist"),
     ("film {run} -o {tmp}/a.avi", 2, ".gif, .webp, .png, .mp4"),

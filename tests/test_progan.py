@@ -305,6 +305,42 @@ def test_what_cannot_be_started_from(data: Prepared, tmp_path: Path, tiny: Recip
     assert not [name for name in "abdefg" if (tmp_path / name).exists()], "nothing is left of what was refused"
 
 
+def test_what_a_run_began_with_stands(data: Prepared, tmp_path: Path) -> None:
+    first = go(data, tmp_path / "first", "train.kimg=0.064")
+    changes = ["arch.start=16", "train.kimg=0.016"]
+    second = go(data, tmp_path / "second", *changes, origin=first.folder)
+    assert go(data, second.folder, *changes, "train.kimg=0.024", origin=first.folder).id == second.id
+    with pytest.raises(UsageError, match=r"second was begun from .*first, not from .*other; leave --from out"):
+        go(data, second.folder, *changes, origin=tmp_path / "other")
+    with pytest.raises(UsageError, match=r"first was begun from nothing, not from .*first; leave --from out"):
+        go(data, first.folder, "train.kimg=0.064", origin=first.folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (["arch.stage_batch=[8, 64]"], r"40 pictures, fewer than a batch of 64; .* --set arch\.stage_batch=\[20\]"),
+        (["arch.stage_batch=[8, 4]", "data.order=fixed"], r"one size throughout, but they are of 8 → 4"),
+        (["arch.stage_batch=[1, 2]", "data.order=random-single", "train.batch=1"], r"but they are of 1 → 2"),
+    ],
+)
+def test_stages_that_cannot_be(changes: list[str], says: str, data: Prepared, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=says):
+        go(data, tmp_path / "run", *changes)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_training_that_ends_before_the_last_stage_says_so(data: Prepared, tmp_path: Path) -> None:
+    said: list[str] = []
+    go(data, tmp_path / "run", "train.kimg=0.064", announce=said.append)
+    assert said[1:] == [
+        "16 pixels would come after 0.064 thousand images (arch.stage_kimg), but train.kimg = 0.064 ends it before"
+    ]
+    said.clear()
+    go(data, tmp_path / "whole", announce=said.append)
+    assert len(said) == 1
+
+
 def test_another_architecture_starts_from_its_like_too(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
     file = tmp_path / "tiny.toml"
     file.write_text(tiny.to_toml(), "utf-8")
@@ -354,6 +390,10 @@ def test_minutes_are_shared_out_by_measured_speed(data: Prepared, tmp_path: Path
     lengths = gan.settle(speed)["stage_kimg"]
     assert asked == [(8, 0), (16, 8), (32, 16), (64, 24)], "each stage in its own size"
     assert lengths == pytest.approx([60 * 0.1, 120 * 0.05, 240 * 0.1 / 3, 480 * 0.025])
+    short = build(arch={"resolution": 64, "stage_kimg": []}, train={"batch": 8, "minutes": 15, "kimg": 16})
+    assert short.settle(lambda trial, nimg: 100.0)["stage_kimg"] == pytest.approx(
+        [16 / 15 * 2**i for i in range(4)], abs=1e-3
+    )
     table = {**TINY, "arch": {key: value for key, value in TINY["arch"].items() if key != "stage_kimg"}}
     file = tmp_path / "open.toml"
     file.write_text(recipe.parse(table, "tests").to_toml(), "utf-8")

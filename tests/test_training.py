@@ -194,6 +194,17 @@ def test_data_that_do_not_fit_are_refused_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
+def test_what_a_network_and_a_training_forbid_each_other(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"batch norm in D mixes them .*arch\.d_norm=none"):
+        go(tiny, data, tmp_path / "run", "objective.loss=wasserstein", "objective.gp_lambda=10")
+    vanilla = tiny.model_copy(update={"arch": {"name": "vanilla", "resolution": 16, "channels": 3}})
+    with pytest.raises(UsageError, match=r"vanilla's batch norm can measure; use train\.batch=2"):
+        go(vanilla, data, tmp_path / "run", "train.batch=1")
+    assert not (tmp_path / "run").exists()
+    single = go(tiny, data, tmp_path / "run", "train.batch=1", "train.kimg=0.004", "data.order=random-single")
+    assert starting.is_finished(single), "a DCGAN's batch norm has 4×4 numbers to measure even then"
+
+
 def test_grey_data_make_a_grey_network(tiny: Recipe, drawings: Path, tmp_path: Path) -> None:
     grey = boceto.prepare(drawings, tmp_path / "grey", size=16, grey=True)
     table = tiny.model_dump()

@@ -128,8 +128,18 @@ class GAN(nn.Module, ABC):
         """Pictures in the batch that follows after ``nimg`` images."""
         return self.recipe.train.batch
 
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """All that ``batch_at`` answers, in the order of time."""
+        return (self.recipe.train.batch,)
+
     def constrain(self, net: nn.Module) -> None:
         """What is done to a net's weights after every update; nothing, unless an architecture bounds them."""
+
+    @property
+    def notice(self) -> str:
+        """What a person may not expect of this training, told before it begins; empty if there is nothing."""
+        return ""
 
     def status(self) -> dict[str, float]:
         """Numbers worth a place in the log: a growing net tells its size."""

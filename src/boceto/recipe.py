@@ -80,11 +80,15 @@ class ObjectivePart(Section):
     drift: NotNegative = Field(0.0, description="strength that keeps D's scores of real pictures near 0; 0 = none")
 
     @model_validator(mode="after")
-    def _labels_where_there_are_some(self) -> ObjectivePart:
+    def _goes_together(self) -> ObjectivePart:
         if self.loss not in ("non-saturating", "minimax", "least-squares"):
             for name in ("real_label", "g_label"):
                 if getattr(self, name) != 1:
                     raise ValueError(f"the {self.loss} loss knows no labels; leave {name} at 1")
+        if self.loss == "wasserstein" and not (self.gp_lambda or self.r1_gamma):
+            raise ValueError(
+                "the wasserstein loss grows without end unless D's slope is held; set gp_lambda, usually 10"
+            )
         return self
 
 
@@ -236,6 +240,14 @@ def load(name_or_path: str | Path) -> Recipe:
         return parse(tomllib.loads(content.decode("utf-8-sig")), str(path))
     except (ValueError, RecursionError) as error:
         raise UsageError(f"recipe {path} is not valid TOML: {error}") from error
+
+
+def differences(old: Recipe, new: Recipe) -> dict[str, tuple[Any, Any]]:
+    """The keys whose values differ, by their full names: key → (old, new)."""
+    a, b = old.model_dump(), new.model_dump()
+    keys = [(section, key) for section in b for key in {**a[section], **b[section]}]
+    pairs = {f"{section}.{key}": (a[section].get(key), b[section].get(key)) for section, key in keys}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def parse(table: Mapping[str, Any], source: str) -> Recipe:

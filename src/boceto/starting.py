@@ -14,6 +14,8 @@ from types import FrameType
 from typing import Any
 
 import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from boceto import archs, device, recipe, sampling, training
 from boceto.data.prepared import Prepared
@@ -67,6 +69,7 @@ def train(
         Run.create(out, wanted, about)
     run = Run(out)
     _require_same_data(run, prepared)
+    _require_same_origin(run, origin)
     _require_same_recipe(run, wanted)
     return _go(run, wanted, prepared, compute, show, announce)
 
@@ -85,7 +88,7 @@ def resume(
     prepared = _dataset(run, data)
     _require_same_data(run, prepared)
     wanted = _fitted(run.recipe.changed(changes), prepared)
-    for key, (old, new) in _differences(run.recipe, wanted).items():
+    for key, (old, new) in recipe.differences(run.recipe, wanted).items():
         if _is_fixed(key):
             raise UsageError(f"{key} cannot change from {old} to {new} in a run; start another with boceto train")
     compute = device.choose(device_name, wanted.train.precision)
@@ -141,10 +144,14 @@ def _go(
     show: Callable[[Progress], None] | None,
     announce: Callable[[str], None] | None,
 ) -> Run:
+    gan = archs.build(wanted)
+    sizes = gan.batch_sizes
     if announce:
-        announce(f"{wanted.arch['name']} on {compute.label}, {len(data):,} pictures, batch {wanted.train.batch}")
-    half = wanted.train.batch // 2
-    narrower = f"--set train.batch={half}, or a narrower network" if half else "a narrower network"
+        announce(f"{wanted.arch['name']} on {compute.label}, {len(data):,} pictures, batch {_told(sizes)}")
+        if gan.notice:
+            announce(gan.notice)
+    half = max(sizes) // 2
+    narrower = f"{_with_batch(wanted, half)}, or a narrower network" if half else "a narrower network"
     with run.alone(), _interruptible() as stopping, device.memory_errors(f"train {run.folder}", narrower):
         run.revise(wanted)
         origin = None if run.state.exists() else _origin(run.about, wanted)
@@ -184,12 +191,42 @@ def _fitted(wanted: Recipe, data: Prepared) -> Recipe:
         )
     if len(data) < 2:
         raise UsageError(f"{data.folder} holds a single picture; there is nothing to learn between, so add drawings")
-    if len(data) < gan.batch_at(0):
+    if len(data) < (largest := max(gan.batch_sizes)):
         raise UsageError(
-            f"{data.folder} holds {len(data)} pictures, fewer than a batch of {gan.batch_at(0)}; "
-            f"add drawings or use --set train.batch={max(1, len(data) // 2)}"
+            f"{data.folder} holds {len(data)} pictures, fewer than a batch of {largest}; "
+            f"add drawings or use {_with_batch(wanted, max(1, len(data) // 2))}"
         )
+    _require_sound(gan, wanted)
     return wanted
+
+
+def _require_sound(gan: GAN, wanted: Recipe) -> None:
+    """Refuse what a network and a way of training it forbid each other."""
+    order, sizes = wanted.data.order, set(gan.batch_sizes)
+    if (order == "fixed" and len(sizes) > 1) or (order.endswith("-single") and sizes != {1}):
+        raise UsageError(
+            f"data.order = '{order}' wants batches of one size throughout, but they are of {_told(gan.batch_sizes)}; "
+            f"use data.order=shuffled, or leave arch.stage_batch out"
+        )
+    if 1 in sizes and any(isinstance(layer, nn.BatchNorm1d) for layer in gan.modules()):
+        raise UsageError(
+            f"a single picture is no batch that {wanted.arch['name']}'s batch norm can measure; use train.batch=2"
+        )
+    if wanted.objective.gp_lambda and any(isinstance(layer, BatchNorm) for layer in gan.discriminator.modules()):
+        raise UsageError(
+            "the gradient penalty is of one picture, and batch norm in D mixes them (Gulrajani et al. 2017, §4); "
+            "use arch.d_norm=none, or objective.gp_lambda=0"
+        )
+
+
+def _told(sizes: Iterable[int]) -> str:
+    """The batch sizes as they follow each other: "32 → 16"."""
+    return " → ".join(map(str, dict.fromkeys(sizes)))
+
+
+def _with_batch(wanted: Recipe, size: int) -> str:
+    """The option that makes all batches of one size."""
+    return f"--set arch.stage_batch=[{size}]" if wanted.arch.get("stage_batch") else f"--set train.batch={size}"
 
 
 def _shape(channels: int, height: int, width: int) -> str:
@@ -204,16 +241,8 @@ def _remedy(needs: tuple[int, int, int], has: tuple[int, int, int]) -> str:
     return again if has[1] != has[2] else f"{again}, or use --set arch.resolution={has[1]}"
 
 
-def _differences(old: Recipe, new: Recipe) -> dict[str, tuple[Any, Any]]:
-    """Keys whose values differ: key → (old, new)."""
-    a, b = old.model_dump(), new.model_dump()
-    keys = [(section, key) for section in b for key in {**a[section], **b[section]}]
-    pairs = {f"{section}.{key}": (a[section].get(key), b[section].get(key)) for section, key in keys}
-    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
-
-
 def _require_same_recipe(run: Run, wanted: Recipe) -> None:
-    for key, (old, new) in _differences(run.recipe, wanted).items():
+    for key, (old, new) in recipe.differences(run.recipe, wanted).items():
         if key not in _MAY_CHANGE:
             knowingly = "" if _is_fixed(key) else f", or change it knowingly: boceto resume {run.folder} --set {key}=…"
             raise UsageError(f"{run.folder} was begun with {key} = {old}, not {new}; give another --out{knowingly}")
@@ -222,6 +251,16 @@ def _require_same_recipe(run: Run, wanted: Recipe) -> None:
 def _is_fixed(key: str) -> bool:
     """The network, the seed and the fixed latents make a run what it is."""
     return key.startswith("arch.") or key in ("train.seed", "watch.samples")
+
+
+def _require_same_origin(run: Run, origin: Path | str | None) -> None:
+    """What a run began with is settled; naming nothing when it goes on is fine."""
+    begun = run.about.get("origin", {}).get("run")
+    if origin is not None and begun != str(Path(origin).resolve()):
+        raise UsageError(
+            f"{run.folder} was begun {'from ' + begun if begun else 'from nothing'}, not from {origin}; "
+            f"leave --from out to go on with it, or give another --out"
+        )
 
 
 def _require_same_data(run: Run, data: Prepared) -> None:

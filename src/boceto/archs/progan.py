@@ -230,6 +230,10 @@ class ProGAN(GAN):
     def batch_at(self, nimg: int) -> int:
         return self._batch(self._stage(nimg))
 
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        return tuple(self._batch(stage) for stage in range(self._first, len(self._sides)))
+
     def reach(self, now: Clock, averaged: nn.Module | None = None) -> bool:
         side, grown = self._sides[self._stage(now.nimg)], False
         while self.generator.side < side:
@@ -253,8 +257,20 @@ class ProGAN(GAN):
                 self._speed(stage, speed) * minutes * 60 / 1000 * share / sum(shares)
                 for stage, share in zip(stages, shares, strict=True)
             ]
+            least = min(1.0, self.recipe.train.kimg / sum(lengths))  # train.kimg may end it before the minutes do
+            lengths = [least * length for length in lengths]
         untrained = [lengths[0]] * self._first  # their place is kept, they are not trained here
         return {"stage_kimg": [max(round(length, 3), 0.001) for length in (*untrained, *lengths)]}
+
+    @property
+    def notice(self) -> str:
+        (last, begin), kimg = list(self._begins())[-1], self.recipe.train.kimg
+        if begin < kimg * 1000:
+            return ""
+        return (
+            f"{self._sides[last]} pixels would come after {begin / 1000:g} thousand images (arch.stage_kimg), but "
+            f"train.kimg = {kimg:g} ends it before"
+        )
 
     def _speed(self, stage: int, speed: Callable[[Recipe, int], float]) -> float:
         """Images/s of a stage, from a trial that spends one batch on each before it and never leaves it."""

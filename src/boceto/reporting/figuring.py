@@ -15,7 +15,7 @@ from boceto import archs, recipe, sampling
 from boceto.clock import Clock
 from boceto.errors import UsageError, nearest
 from boceto.gan import GAN
-from boceto.reporting import figures, lessons, networks
+from boceto.reporting import figures, lessons, networks, research
 from boceto.reporting.film import KINDS, film
 from boceto.reporting.page import real_pictures
 from boceto.runs import Run, image_format, write_image, write_text
@@ -181,6 +181,16 @@ def _methods(wish: Wish) -> Image.Image:
     return figures.named_rows(rows)
 
 
+def _research(wish: Wish) -> Figure:
+    """Runs in the order they were begun, and what changed from one to the next (Fig. 55)."""
+    if len({Path(source).resolve() for source in wish.what}) < len(wish.what):
+        raise UsageError("the same run folder is named twice; name each once")
+    models = [sampling.load(source) for source in wish.what]
+    return research.research(
+        [research.Step(model.run, model.nimg, model.sample(BESIDE, wish.seed)) for model in models]
+    )
+
+
 def _rows(wish: Wish) -> Image.Image:
     """Generated above real, once for every size that the run has drawn at (Figs 47, 48, 51, 52)."""
     run = Run(wish.what[0])
@@ -204,6 +214,7 @@ _KINDS: Mapping[str, _Kind] = {
     "sheet": _Kind("25 new drawings", _RUN, 1, 1, _sheet),
     "rows": _Kind("generated above real drawings, at every size a growing net has had", _RUN, 1, 1, _rows),
     "evolution": _Kind("one run downwards in time; or several runs below each other", _RUN, 1, 20, _evolution),
+    "research": _Kind("runs downwards in time, and what changed from one to the next", _RUN, 2, 40, _research),
     "losses": _Kind("losses of D and G", _RUN, 1, 1, _losses),
     "epochs": _Kind("losses of D and G, the mean of each epoch", _RUN, 1, 1, _epochs),
     "scores": _Kind("how often D is right", _RUN, 1, 1, _scores),
