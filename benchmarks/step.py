@@ -18,7 +18,8 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from boceto import device, recipe
-from boceto.training import State, steps
+from boceto.state import State
+from boceto.training import steps
 
 
 def plain(batch: int) -> Callable[[], None]:

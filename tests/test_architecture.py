@@ -15,17 +15,19 @@ from boceto import archs, recipe
 from boceto.clock import Clock
 from boceto.device import choose
 from boceto.gan import GAN, Batch
-from boceto.training import State, steps
+from boceto.state import State
+from boceto.training import steps
 
 SOURCE = Path(boceto.__file__).parent
 
 # The rooms from the ground up; a module may import from its own row and from rows above it in this list only.
 FLOORS = [
     ["version", "errors"],
-    ["recipe", "clock", "device", "energy", "objectives", "balance", "nn", "workers", "scaling"],
+    ["recipe", "clock", "device", "energy", "objectives", "balance", "nn", "workers", "scaling", "probing"],
     ["gan"],
     ["archs", "data", "runs"],
-    ["sampling", "watching", "metrics"],
+    ["sampling", "watching", "metrics", "doctor", "tracking"],
+    ["state", "scoring"],
     ["training", "reporting"],
     ["starting"],
     ["terminal"],

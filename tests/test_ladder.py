@@ -18,7 +18,7 @@ from boceto.data.prepared import Prepared
 from boceto.data.preparing import prepare
 from boceto.errors import Fault
 from boceto.ladder import climb
-from boceto.reporting import comparison
+from boceto.reporting import comparison, tables
 from boceto.runs import Run
 from boceto.watching import Progress
 from conftest import TINY
@@ -112,9 +112,9 @@ def test_again_passes_over_and_further_goes_on(
         assert found == json.loads((climbed / ladder.ACCOUNT).read_text("utf-8"))["rungs"]
         return found
 
-    spent = [(climbed / "runs" / name / ladder.SPENT).read_text() for name in ("large", "grey")]
+    spent = [Run(climbed / "runs" / name).spent() for name in ("large", "grey")]
     first = again("0.064")
-    assert [(climbed / "runs" / name / ladder.SPENT).read_text() for name in ("large", "grey")] == spent
+    assert [Run(climbed / "runs" / name).spent() for name in ("large", "grey")] == spent
     further = again("0.096")
     assert [rung["nimg"] for rung in first] == [64, 64] and [rung["nimg"] for rung in further] == [96, 96]
     for before, after in zip(first, further, strict=True):
@@ -180,7 +180,7 @@ def test_growing_nets_are_measured_at_full_size() -> None:
 
 
 def test_figures_are_written_as_people_read_them() -> None:
-    written = [comparison._figure(value) for value in (1234.5, 123.4, 12.34, 1.234, 0.1234, 0.000123, 0.0, None)]
+    written = [tables.digits(value) for value in (1234.5, 123.4, 12.34, 1.234, 0.1234, 0.000123, 0.0, None)]
     assert written == ["1,234", "123", "12.3", "1.23", "0.12", "0.00012", "0.00", "unknown"]
 
 

@@ -22,7 +22,8 @@ from boceto.errors import UsageError
 from boceto.gan import Batch
 from boceto.recipe import Recipe
 from boceto.runs import Run
-from boceto.training import State, steps
+from boceto.state import State
+from boceto.training import steps
 
 CPU = choose("cpu", "float32")
 

@@ -25,7 +25,8 @@ from boceto.device import choose
 from boceto.errors import Fault, UsageError
 from boceto.recipe import Recipe
 from boceto.runs import Run
-from boceto.training import State, steps
+from boceto.state import State
+from boceto.training import steps
 
 
 def go(tiny: Recipe, data: Prepared, out: Path, *changes: str) -> Run:
@@ -122,9 +123,11 @@ def test_what_a_run_leaves_behind(tiny: Recipe, data: Prepared, tmp_path: Path) 
     assert list(run.samples()) == [0, 32, 64]
     log = run.read_log()
     assert [entry["nimg"] for entry in log] == [16, 32, 48, 64]
-    expected = {"nimg", "step", "seconds", "images_per_second", "d/loss", "g/loss"}
+    expected = {"nimg", "step", "seconds", "images_per_second", "waiting", "joules", "memory_mb", "d/loss", "g/loss"}
     expected |= {"d/real_score", "d/real_right", "d/fake_score", "d/fake_right"}
-    assert set(log[0]) == expected
+    expected |= {"d/gradient", "g/gradient", "d/update", "g/update", "g/variety", "g/distinct"}
+    assert {key for key in log[0] if key.count("/") < 2} == expected
+    assert [key for key in log[0] if key.startswith("d/gradient/")] == [f"d/gradient/layers.{i}" for i in (0, 2, 5)]
     assert run.about["data"]["content_hash"] == data.content_hash
     assert set(run.about["parameters"]) == {"generator", "discriminator"}
     assert not list(run.folder.rglob("*.partial")) and not list(run.folder.rglob("*.pt"))

@@ -27,9 +27,13 @@ app = App(
 )
 
 Changes = Annotated[list[str] | None, Parameter(name="--set", negative=(), help="key=value of the recipe; repeatable")]
+Track = Annotated[
+    list[str] | None, Parameter(negative=(), help="tensorboard or wandb, to watch it there too; repeatable")
+]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], Parameter(help="where to compute")]
 AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="print the answer as JSON")]
 Force = Annotated[bool, Parameter(negative=(), help="replace an earlier prepared dataset of that name")]
+Page = Annotated[Path | None, Parameter(name=["--out", "-o"])]
 Flag = Parameter(negative=())
 
 
@@ -421,6 +425,7 @@ def train(
     minutes: float | None = None,
     origin: Annotated[Path | None, Parameter(name="--from")] = None,
     from_snapshot: str = "last",
+    track: Track = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -448,7 +453,7 @@ def train(
     changes = [*(changes or []), *([f"train.minutes={minutes}"] if minutes is not None else [])]
 
     def start(**how: Any) -> Any:
-        begin = {"origin": origin, "origin_snapshot": from_snapshot}
+        begin = {"origin": origin, "origin_snapshot": from_snapshot, "track": track or ()}
         return starting.train(recipe, data, out, changes=changes, device_name=device, **begin, **how)  # type: ignore[arg-type]
 
     _train(as_json, start)
@@ -462,6 +467,7 @@ def resume(
     changes: Changes = None,
     data: Path | None = None,
     minutes: float | None = None,
+    track: Track = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -481,7 +487,11 @@ def resume(
     from boceto import starting
 
     changes = [*(changes or []), *([f"train.minutes={minutes}"] if minutes is not None else [])]
-    _train(as_json, lambda **how: starting.resume(run, changes=changes, data=data, device_name=device, **how))
+
+    def start(**how: Any) -> Any:
+        return starting.resume(run, changes=changes, data=data, device_name=device, track=track or (), **how)
+
+    _train(as_json, start)
 
 
 @app.command
@@ -556,6 +566,168 @@ def report(run: Path, /, *, data: Path | None = None, as_json: AsJson = False) -
 
     page = write(run, data=data)
     _print_json({"report": str(page)}) if as_json else say(f"{page}: open it in a browser")
+
+
+@app.command
+def doctor(run: Path | None = None, /, *, as_json: AsJson = False) -> None:
+    """Say what is wrong with a training, since when, how one sees it, and what helps.
+
+    Without a run: what faults are looked for.
+
+    Example: `boceto doctor run`
+
+    Parameters
+    ----------
+    run
+        The run folder, of a training that goes on or has ended.
+    """
+    from boceto.doctor import RULES, examine
+    from boceto.runs import Run
+    from boceto.terminal import say
+
+    if run is None:
+        if as_json:
+            _print_json({rule.name: {"about": rule.about, "remedy": rule.remedy} for rule in RULES})
+        else:
+            for rule in RULES:
+                say(f"{rule.name:17} {rule.about}")
+        return
+    opened = Run(run)
+    log, treated = opened.read_log(), opened.treatments()
+    findings = examine(log, opened.treated, int(opened.about["data"]["pictures"]))
+    if as_json:
+        _print_json({"lines": len(log), "findings": [finding.told() for finding in findings], "treatments": treated})
+        return
+    for entry in treated:
+        say(f"treated: back to {entry['nimg']:,} images with {', '.join(entry['changes'])}, since {entry['finding']}")
+    for finding in findings:
+        over = f" until {finding.ended:,}" if finding.ended is not None else ""
+        say(f"{finding.name}, from {finding.nimg:,} images{over}", "bold")
+        say(f"  {finding.evidence}")
+        say(f"  {finding.remedy}")
+    if not findings:
+        say(f"nothing found in {len(log):,} lines of the log" if log else f"{run} has logged nothing yet")
+
+
+@app.command
+def runs(
+    folder: Path,
+    /,
+    *,
+    out: Page = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs in a folder and below it, the newest first, and how each stands.
+
+    Example: `boceto runs . -o runs.html`
+
+    Parameters
+    ----------
+    folder
+        Where to look, up to six folders deep. Links and hidden folders are not followed.
+    out
+        Write one page instead, with the newest sheet of each run and the command that goes on with it.
+    """
+    from boceto.reporting import listing
+    from boceto.terminal import console, say
+
+    found = listing.find(folder)
+    if out is not None:
+        listing.write(found, out, _command)
+    if as_json:
+        _print_json({**found.as_dict(), "page": _told(out)})
+    elif out is not None:
+        say(f"{out}: open it in a browser")
+    else:
+        found.require_some()
+        console.print(listing.rows(found), soft_wrap=False)
+        for remark in listing.remarks(found):
+            say(remark)
+
+
+@app.command
+def snapshots(
+    run: Path,
+    /,
+    *,
+    out: Page = None,
+    seed: int = 0,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """List the snapshots of a run, or draw with each of them to pick one.
+
+    Example: `boceto snapshots run -o snapshots.html`
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    out
+        Write one page instead, with the same eight latents drawn by every snapshot.
+    seed
+        Which latents.
+    """
+    from boceto.reporting import snapshots as listing
+    from boceto.runs import Run
+    from boceto.terminal import Bar, console, say
+
+    opened = Run(run)
+    found = listing.find(opened)
+    if out is not None:
+        with Bar("Drawing", unit="snapshots") as bar:
+            how: dict[str, Any] = {"seed": seed, "device_name": device, "progress": None if as_json else bar.show}
+            listing.write(opened, found, out, _command, **how)
+    if as_json:
+        _print_json({"run": str(run), "snapshots": listing.as_dicts(found), "page": _told(out)})
+    elif out is not None:
+        say(f"{out}: open it in a browser")
+    else:
+        listing.require_some(opened, found)
+        console.print(listing.rows(found), soft_wrap=False)
+        for one in found:
+            if one.damage:
+                say(one.damage)
+        if sound := listing.newest_sound(found):
+            say(f"to draw with one:\n  {_command('sample', run, '--snapshot', sound.name)}")
+
+
+@app.command
+def compare(
+    *run: Path,
+    out: Page = None,
+    seed: int = 0,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Tell in what settings runs differ, and what came of each.
+
+    Example: `boceto compare run again -o compare.html`
+
+    Parameters
+    ----------
+    run
+        From 2 to 20 run folders.
+    out
+        Write one page instead, with pictures and curves too.
+    seed
+        Which latents.
+    """
+    from boceto.reporting import differing
+    from boceto.terminal import Bar, console, say
+
+    compared = differing.compare(run)
+    if out is not None:
+        with Bar("Drawing", unit="runs") as bar:
+            how: dict[str, Any] = {"seed": seed, "device_name": device, "progress": None if as_json else bar.show}
+            differing.write(compared, out, **how)
+    if as_json:
+        _print_json({**compared.as_dict(), "page": _told(out)})
+    elif out is not None:
+        say(f"{out}: open it in a browser")
+    else:
+        for part in differing.tables(compared, console.width):
+            console.print(part, soft_wrap=False)
 
 
 @app.command
@@ -689,16 +861,25 @@ def _train(as_json: bool, start: Any) -> None:
     if as_json:
         _print_json({"run": str(run.folder), "nimg": seen, "finished": finished})
         return
-    boceto, train, folder = program(), run.recipe.train, quoted(run.folder)
+    boceto, folder = program(), quoted(run.folder)
     if finished:
-        more = f"train.kimg={2 * seen / 1000:g}"
-        if train.minutes is not None and seen < train.kimg * 1000:
-            more = f"train.minutes={2 * train.minutes:g}"
+        more = run.further()
         say(f"{run.folder}: finished at {seen:,} images; {more.partition('=')[0]} is a total, so to go on:")
         say(f"  {boceto} resume {folder} --set {more}")
         say(f"next:\n  {boceto} sample {folder} -o sheet.png\n  {boceto} report {folder}")
     else:
         say(f"{run.folder}: stopped at {seen:,} images, all saved; go on with:\n  {boceto} resume {folder}")
+
+
+def _command(*words: object) -> str:
+    """A command of boceto that can be copied into a shell."""
+    from boceto.terminal import program, quoted
+
+    return " ".join([program(), *(quoted(word) if isinstance(word, Path) else str(word) for word in words)])
+
+
+def _told(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def _print_json(value: Any) -> None:

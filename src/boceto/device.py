@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
+import psutil
 import torch
 
 from boceto.errors import Fault, UsageError
@@ -37,6 +38,22 @@ class Compute:
         if self.dtype == torch.float32:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.dtype)
+
+    @property
+    def card(self) -> str | None:
+        """The NVIDIA card that is computed on, as ``nvidia-smi -i`` knows it; None on anything else."""
+        if self.device.type != "cuda":
+            return None
+        number = torch.cuda.current_device()
+        uuid = str(getattr(torch.cuda.get_device_properties(number), "uuid", ""))  # not in every PyTorch
+        return f"GPU-{uuid.removeprefix('GPU-')}" if uuid else str(number)
+
+    def memory(self) -> dict[str, float]:
+        """Megabytes (10⁶ bytes) in use: of this process, and of the GPU at most so far."""
+        used = {"memory_mb": round(psutil.Process().memory_info().rss / 1e6, 1)}
+        if self.device.type == "cuda":
+            used["gpu_memory_mb"] = round(torch.cuda.max_memory_allocated() / 1e6, 1)
+        return used
 
     def place(self, module: torch.nn.Module) -> None:
         """Move a network here, in the memory order its convolutions want."""

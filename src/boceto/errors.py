@@ -23,7 +23,7 @@ class BocetoError(Exception):
 
     def __str__(self) -> str:
         """One line, whatever names of files and tags stand in it: a name may hold line feeds or a terminal's codes."""
-        return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in super().__str__())
+        return printable(super().__str__())
 
 
 class UsageError(BocetoError):
@@ -36,6 +36,11 @@ class Fault(BocetoError):
     """The request was fine but the world was not: no space, no permission, a file cut short."""
 
     exit_code = 1
+
+
+def printable(text: str) -> str:
+    """The text in one line, with line feeds, a terminal's codes and signs of no alphabet written out."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -1,14 +1,13 @@
 """The ladder: several networks on the same drawings, with the same seed and the same budget, and what came of it.
 
 DIR/data/…             the drawings as each net wants them, where they are not so already
-DIR/runs/RUNG/         a run folder each, and in it energy.json: joules and where the figure is from
+DIR/runs/RUNG/         a run folder each
 DIR/comparison.html    the page; DIR/figures/ its pictures; DIR/ladder.json its figures for programs
 """
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
@@ -23,7 +22,7 @@ from boceto import archs, device, recipe, sampling, starting
 from boceto.data.deriving import derive, reduced, require
 from boceto.data.prepared import Prepared
 from boceto.device import Compute
-from boceto.energy import SPAIN_2020, Energy, Grid, Meter
+from boceto.energy import SPAIN_2020, Grid
 from boceto.errors import Fault, UsageError
 from boceto.metrics.swd import PATCH, swd
 from boceto.recipe import Recipe
@@ -36,10 +35,9 @@ from boceto.watching import Progress
 FORMAT = 1
 RUNGS = ("vanilla-48", "convolutional-64", "dcgan-64-quick", "progan-64")  # in the order of the theses
 SCORED = 2048  # pictures of each kind that are compared at most
-ACCOUNT, SPENT = "ladder.json", "energy.json"
+ACCOUNT = "ladder.json"
 _ENDLESS = 1e9  # kimg or minutes: never the first to end a training
 _SAME = {"train.seed": "--seed", "train.kimg": "--kimg", "train.minutes": "--minutes"}
-_NOTE_EVERY_S = 60.0
 
 Show = Callable[[Progress], None]
 Shape = tuple[int, int, int]  # height, width, channels
@@ -180,31 +178,17 @@ class _Ladder:
     # ── training ──
 
     def train(self, rung: _Rung) -> bool:
-        """Train a rung to its end; False if it was stopped before. What it costs is noted in its run folder."""
-        folder, pictures = self._folder(rung), self._pictures(rung)
-        before, noted = _spent(folder), None
-        with self.bar() as show, Meter(gpu=_gpu(self._compute(rung.recipe))) as meter:
-
-            def note(progress: Progress) -> None:
-                nonlocal noted
-                show(progress)
-                if noted is None or time.monotonic() - noted > _NOTE_EVERY_S:
-                    _note(folder, before + meter.used())
-                    noted = time.monotonic()
-
-            try:
-                run = starting.train(
-                    rung.source,
-                    pictures.folder,
-                    folder,
-                    changes=rung.changes,
-                    device_name=self.device_name,
-                    show=note,
-                    announce=lambda line: self.announce(f"     {line}"),
-                )
-            finally:
-                if noted is not None:  # else it was finished already
-                    _note(folder, before + meter.used())
+        """Train a rung to its end; False if it was stopped before."""
+        with self.bar() as show:
+            run = starting.train(
+                rung.source,
+                self._pictures(rung).folder,
+                self._folder(rung),
+                changes=rung.changes,
+                device_name=self.device_name,
+                show=show,
+                announce=lambda line: self.announce(f"     {line}"),
+            )
         self.announce(f"     {starting.seen(run):,} images seen")
         return starting.is_finished(run)
 
@@ -264,7 +248,7 @@ class _Ladder:
             return entry, None
         self.announce(f"     {rung.name}")
         model, pictures = sampling.load(folder, device_name=self.device_name), self._pictures(rung)
-        run, log, spent, n = model.run, model.run.read_log(), _spent(folder), self._scored
+        run, log, spent, n = model.run, model.run.read_log(), model.run.spent(), self._scored
         generated = _full_size(model.sample(max(n, SHOWN), self.seed), rung.shape)
         places = np.random.Generator(np.random.PCG64(self.seed)).permutation(len(pictures))
         real, other = (pictures.gather(np.sort(places[start : start + n])) for start in (0, n))
@@ -308,28 +292,3 @@ def _distances(sets: Sequence[Images], common: Shape) -> dict[str, dict[str, dic
     own = measured(*sets)
     same = sets[0].shape[1:] == common
     return {"own": own, "common": own if same else measured(*(reduced(images, common) for images in sets))}
-
-
-# ── what it costs ──
-
-
-def _gpu(compute: Compute) -> str | None:
-    """The NVIDIA card that is computed on, as nvidia-smi knows it."""
-    if compute.device.type != "cuda":
-        return None
-    number = torch.cuda.current_device()
-    uuid = str(getattr(torch.cuda.get_device_properties(number), "uuid", ""))  # not in every PyTorch
-    return f"GPU-{uuid.removeprefix('GPU-')}" if uuid else str(number)
-
-
-def _spent(folder: Path) -> Energy:
-    """The energy that went into a run so far, all sessions together."""
-    try:
-        found = json.loads((folder / SPENT).read_bytes())
-        return Energy(float(found["joules"]), tuple(map(str, found["sources"])))
-    except (OSError, ValueError, KeyError, TypeError):
-        return Energy()
-
-
-def _note(folder: Path, spent: Energy) -> None:
-    write_text(folder / SPENT, json.dumps({"joules": round(spent.joules, 3), "sources": spent.sources}) + "\n")

@@ -150,6 +150,34 @@ class WatchPart(Section):
     sample_kimg: Every = Field(10.0, description="one sheet in samples/")
     snapshot_kimg: Every = Field(50.0, description="one snapshot, and the state to resume from")
     samples: int = Field(25, ge=1, le=400, description="pictures on a sheet, from fixed latents")
+    scored: int = Field(256, ge=0, le=50_000, description="pictures that a snapshot's score is told on; 0 = no score")
+    keep: int = Field(0, ge=0, description="snapshots to keep, beside the best and those of stages; 0 = all")
+
+
+class DoctorPart(Section):
+    """[doctor] What counts as a fault, and what is done about it."""
+
+    act: Literal["off", "warn", "roll-back", "stop"] = Field(
+        "warn",
+        description="warn: say so and go on; stop: save and stop; roll-back: return to the last healthy snapshot with "
+        "gentler settings",
+    )
+    tries: int = Field(3, ge=1, le=100, description="roll-backs before the run is given up")
+    ease: Annotated[float, Field(gt=0, lt=1)] = Field(0.5, description="what a roll-back multiplies rates with")
+    patience: int = Field(5, ge=1, le=1000, description="lines of the log on which a fault must be seen")
+    warm_up_kimg: NotNegative = Field(8.0, description="before so many thousand images G's variety is not judged")
+    explosion: Positive = Field(30.0, description="a gradient or loss so many times as large as usual explodes")
+    vanishing: Positive = Field(1e-4, description="a gradient that small a share of what it was, or is elsewhere")
+    frozen: NotNegative = Field(1e-3, description="losses that change by less, relatively, are frozen")
+    certain: Annotated[float, Field(gt=0.5, le=1)] = Field(0.985, description="D, right that often, is too certain")
+    collapse: NotNegative = Field(0.1, description="variety (1 = as the drawings) below which G draws one picture")
+    partial_collapse: NotNegative = Field(0.5, description="variety below which G draws a few pictures only")
+    memorising: Annotated[float, Field(gt=0.5, le=1)] = Field(0.95, description="share of the drawings D then knows")
+    memorising_epochs: NotNegative = Field(20.0, description="not before so many epochs")
+    starvation: Annotated[float, Field(gt=0, le=1)] = Field(0.3, description="share of the time spent waiting for data")
+    rate_high: Positive = Field(0.05, description="relative change of weights in a step that is too much")
+    rate_low: NotNegative = Field(1e-6, description="and that is too little")
+    plateau: NotNegative = Field(0.02, description="a score that an hour more betters by a smaller share stands still")
 
 
 class Recipe(Section):
@@ -162,6 +190,7 @@ class Recipe(Section):
     augment: AugmentPart = AugmentPart()
     train: TrainPart = TrainPart()
     watch: WatchPart = WatchPart()
+    doctor: DoctorPart = DoctorPart()
 
     @model_validator(mode="after")
     def _single_means_one(self) -> Recipe:

@@ -3,9 +3,11 @@
     RUN/recipe.toml         what was asked, complete
     RUN/run.json            data (path, content hash), software, hardware, when it began
     RUN/log.jsonl           one JSON object a line: means since the last line (``docs/run-folder.md``)
+    RUN/energy.json         joules so far, and where the figure is from
     RUN/samples/NIMG.png    sheets from fixed latents
     RUN/snapshots/NIMG.safetensors   G, D and the averaged G; the recipe is in its metadata
     RUN/state.safetensors   everything needed to go on exactly: nets, average, optimisers, clock
+    RUN/treatments.json     what the doctor has done; what it took back lies in rolled-back/
     RUN/report.html         the page, and figures/
 
 Every file is written beside its place and moved there, so none is ever half there. Nothing is pickled.
@@ -18,7 +20,8 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
@@ -32,12 +35,15 @@ from torch import Tensor
 
 from boceto import recipe as recipes
 from boceto.clock import Clock
+from boceto.energy import Energy
 from boceto.errors import Fault, UsageError, nearest, os_errors
 from boceto.recipe import Recipe
-from boceto.workers import alone
+from boceto.workers import alone, held
 
 FORMAT = 1
 RECIPE, ABOUT, LOG, STATE = "recipe.toml", "run.json", "log.jsonl", "state.safetensors"
+LOWER_IS_BETTER = ("fid", "kid", "swd")  # scores, the one that counts most first
+ENERGY, TREATMENTS = "energy.json", "treatments.json"
 LOCK = ".training.lock"
 
 
@@ -139,6 +145,29 @@ class Run:
         busy = f"{self.folder} is being trained by another process; wait for it, stop it, or give another --out"
         return alone(self.folder / LOCK, busy)
 
+    # ── how it stands ──
+
+    def seen(self) -> int:
+        """Images it has been trained on, as its latest snapshot says; what came after that is not saved."""
+        return max(self.snapshots(), default=0)
+
+    def is_finished(self) -> bool:
+        """Has it reached what its recipe asks?"""
+        train = self.recipe.train
+        spent = max((entry.get("seconds", 0.0) for entry in self.read_log()), default=0.0)
+        return self.seen() >= train.kimg * 1000 or (train.minutes is not None and spent >= train.minutes * 60)
+
+    def in_training(self) -> bool:
+        """Does a process train it at this moment? To ask disturbs none."""
+        return held(self.folder / LOCK)
+
+    def further(self) -> str:
+        """What to set when a finished run shall go on, twice as far: ``train.kimg=100``."""
+        train, seen = self.recipe.train, self.seen()
+        if train.minutes is not None and seen < train.kimg * 1000:
+            return f"train.minutes={2 * train.minutes:g}"
+        return f"train.kimg={2 * seen / 1000:g}"
+
     # ── the log ──
 
     def log(self, entry: Mapping[str, Any]) -> None:
@@ -155,7 +184,7 @@ class Run:
         with os_errors("read", path):
             lines = path.read_bytes().splitlines()
         for line in lines:
-            with contextlib.suppress(ValueError, RecursionError):
+            with contextlib.suppress(ValueError, RecursionError, OverflowError):
                 entry = json.loads(line)
                 if _is_log_entry(entry):
                     entries.append(entry)
@@ -165,6 +194,69 @@ class Run:
         """Drop what was logged after ``nimg`` images, so that a resumed run writes no line twice."""
         entries = [entry for entry in self.read_log() if entry["nimg"] <= nimg]
         write_text(self.folder / LOG, "".join(json.dumps(entry) + "\n" for entry in entries))
+
+    # ── treatments ──
+
+    def treatments(self) -> list[dict[str, Any]]:
+        """What the doctor has done, in order: to which ``nimg`` it went back, the ``finding``, the ``changes``."""
+        path = self.folder / TREATMENTS
+        if not path.exists():
+            return []
+        with os_errors("read", path):
+            content = path.read_bytes()
+        try:
+            found = json.loads(content)
+            return [{key: entry[key] for key in ("nimg", "finding", "changes")} for entry in found]
+        except (ValueError, KeyError, TypeError) as error:
+            raise Fault(f"{path} is damaged ({error}); remove it, and the run goes on as its recipe says") from error
+
+    @property
+    def treated(self) -> Recipe:
+        """The recipe with what the doctor has changed."""
+        changes = [change for entry in self.treatments() for change in entry["changes"]]
+        return self.recipe.changed(changes, source=str(self.folder / TREATMENTS)) if changes else self.recipe
+
+    def note_treatment(self, entry: Mapping[str, Any]) -> None:
+        """Write down a treatment, after which ``treated`` is another."""
+        write_text(self.folder / TREATMENTS, json.dumps([*self.treatments(), entry], indent=2) + "\n")
+
+    def release(self, keys: Iterable[str]) -> None:
+        """Let go of what treatments say of these settings: a person has now set them."""
+        given, entries = set(keys), self.treatments()
+        if entries:
+            for entry in entries:
+                entry["changes"] = [change for change in entry["changes"] if change.partition("=")[0] not in given]
+            write_text(self.folder / TREATMENTS, json.dumps(entries, indent=2) + "\n")
+
+    def set_aside(self, nimg: int) -> Path:
+        """Move snapshots and sheets later than ``nimg``, and a copy of the log, to ``rolled-back/NUMBER``."""
+        beyond = [path for found in (self.snapshots(), self.samples()) for at, path in found.items() if at > nimg]
+        folder = self.folder / "rolled-back"
+        with os_errors("write", folder):
+            number = 1 + max((int(path.name) for path in folder.glob("*") if path.name.isdecimal()), default=0)
+            aside = folder / f"{number}"
+            aside.mkdir(parents=True)
+            if (self.folder / LOG).exists():
+                shutil.copyfile(self.folder / LOG, aside / LOG)
+            for path in beyond:
+                (aside / path.parent.name).mkdir(exist_ok=True)
+                path.replace(aside / path.parent.name / path.name)
+        return aside
+
+    # ── what it costs ──
+
+    def spent(self) -> Energy:
+        """The energy that went into the run so far, all sessions together, lost work too."""
+        try:
+            found = json.loads((self.folder / ENERGY).read_bytes())
+            return Energy(float(found["joules"]), tuple(map(str, found["sources"])))
+        except (OSError, ValueError, KeyError, TypeError):
+            return Energy()
+
+    def note_spent(self, spent: Energy) -> None:
+        """Write down the energy that went into it so far."""
+        note = {"joules": round(spent.joules, 3), "sources": spent.sources}
+        write_text(self.folder / ENERGY, json.dumps(note) + "\n")
 
     # ── pictures and weights ──
 
@@ -176,28 +268,63 @@ class Run:
 
     def samples(self) -> dict[int, Path]:
         """Images seen → sheet, in order."""
-        return _by_nimg(self.folder / "samples", ".png")
+        return by_nimg(self.folder / "samples", ".png")
 
-    def save_snapshot(self, now: Clock, tensors: Mapping[str, Tensor]) -> Path:
-        """Write ``snapshots/NIMG.safetensors`` with clock and recipe in its metadata."""
+    def save_snapshot(self, now: Clock, tensors: Mapping[str, Tensor], *, stage: bool = False) -> Path:
+        """Write ``snapshots/NIMG.safetensors`` with clock and recipe in its metadata; ``stage``: one ends with it."""
         path = self.folder / "snapshots" / f"{now.nimg:09d}.safetensors"
         clock = {name: str(value) for name, value in asdict(now).items()}
-        save_tensors(path, tensors, {**clock, "recipe": self.recipe.to_toml()})
+        about = {"stage": "1"} if stage else {}
+        save_tensors(path, tensors, {**clock, **about, "recipe": self.recipe.to_toml()})
         return path
+
+    def prune(self, keep: int) -> None:
+        """Remove the oldest snapshots but the newest ``keep``, the best, and those that end a stage; 0 removes none."""
+        found = self.snapshots()
+        if not keep or len(found) <= keep:
+            return
+        spared = {*sorted(found)[-keep:], self.best()}
+        for nimg, path in found.items():
+            if nimg not in spared and not _ends_stage(path):
+                with os_errors("remove", path):
+                    path.unlink()
+
+    def scores(self) -> dict[int, dict[str, float]]:
+        """Images seen → scores by name, of the snapshots that have some."""
+        known = {"nimg", "seconds"}
+        lines = [line for line in self.read_log() if "step" not in line]
+        return {line["nimg"]: {key: line[key] for key in line.keys() - known} for line in lines}
+
+    def best(self) -> int | None:
+        """The snapshot with the lowest score, of those at the largest size; None if there are no scores."""
+        scored = {nimg: scores for nimg, scores in self.scores().items() if nimg in self.snapshots()}
+        name = next((name for name in LOWER_IS_BETTER if any(name in scores for scores in scored.values())), None)
+        if name is None:
+            return None
+        sizes = {line["nimg"]: line.get("resolution", 0) for line in self.read_log() if "step" in line}
+        largest = max(sizes.get(nimg, 0) for nimg in scored)
+        of_that = {
+            nimg: scores[name] for nimg, scores in scored.items() if name in scores and sizes.get(nimg, 0) == largest
+        }
+        return min(of_that, key=lambda nimg: of_that[nimg], default=None)
 
     def snapshots(self) -> dict[int, Path]:
         """Images seen → snapshot, in order."""
-        return _by_nimg(self.folder / "snapshots", ".safetensors")
+        return by_nimg(self.folder / "snapshots", ".safetensors")
 
     def snapshot(self, name: str = "last") -> Path:
-        """The snapshot ``last``, or one by name (``000050048``) or path. Raises UsageError naming those there are."""
+        """The snapshot ``last``, ``best``, or one by name (``000050048``). Raises UsageError naming those there are."""
         found = self.snapshots()
         if not found:
             raise UsageError(f"run {self.folder} has no snapshot yet; go on training with: boceto resume {self.folder}")
         if name == "last":
             return found[max(found)]
         if name == "best":
-            raise UsageError(f"run {self.folder} has no scores, so none of its snapshots is best; use last or a name")
+            if (best := self.best()) is None:
+                raise UsageError(
+                    f"run {self.folder} has no scores, so none of its snapshots is best; use last or a name"
+                )
+            return found[best]
         by_name = {path.stem: path for path in found.values()}
         stem = name.removesuffix(".safetensors")
         if stem not in by_name:
@@ -208,6 +335,14 @@ class Run:
     def state(self) -> Path:
         """Where the state to resume from is."""
         return self.folder / STATE
+
+
+def _ends_stage(path: Path) -> bool:
+    """Does a growing net's stage end with this snapshot? Of a damaged one nobody knows, so it stays."""
+    try:
+        return "stage" in read_metadata(path)
+    except Fault:
+        return True
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -222,12 +357,23 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Read tensors (on the CPU) and metadata; raises Fault if the file is missing or cut short."""
+    metadata = read_metadata(path)
+    with _damage(path):
+        return load_file(path), metadata
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Read the metadata of a safetensors file alone; raises Fault if the file is missing or cut short."""
     with os_errors("read", path), path.open("rb"):
         pass  # a folder, or one we may not read
+    with _damage(path), safetensors.safe_open(path, framework="pt") as file:
+        return dict(file.metadata() or {})
+
+
+@contextlib.contextmanager
+def _damage(path: Path) -> Iterator[None]:
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = dict(file.metadata() or {})
-        return load_file(path), metadata
+        yield
     except (safetensors.SafetensorError, ValueError) as error:
         remedy = "use another snapshot (--snapshot NAME), or train with another --out"
         raise Fault(f"{path} is damaged or cut short ({error}); {remedy}") from error
@@ -258,7 +404,8 @@ def _is_log_entry(entry: object) -> bool:
     )
 
 
-def _by_nimg(folder: Path, suffix: str) -> dict[int, Path]:
+def by_nimg(folder: Path, suffix: str) -> dict[int, Path]:
+    """Images seen → file, in order, of the files of a folder that are named so."""
     if not folder.is_dir():
         return {}
     return {int(path.stem): path for path in sorted(folder.glob(f"*{suffix}")) if path.stem.isdecimal()}
@@ -271,8 +418,11 @@ def _read_json(path: Path) -> dict[str, Any]:
         found = json.loads(content)
         if not isinstance(found, dict) or found.get("format") != FORMAT:
             raise ValueError(f"it is not in format {FORMAT}")
-        found["id"], found["begun"], found["data"]["folder"], found["data"]["content_hash"], found["data"]["pictures"]
-        found["hardware"]["device"], found["software"], found["parameters"]["generator"]
+        data, sizes = found["data"], found["parameters"]
+        found["id"], found["begun"], data["folder"], data["content_hash"], found["hardware"]["device"]
+        if not (data["pictures"] > 0 <= min(sizes["generator"], sizes["discriminator"])):
+            raise ValueError("its counts are no counts")
+        dict(found["software"]), dict(found["hardware"]), dict(found.get("origin", {}))
     except (ValueError, KeyError, TypeError) as error:
         raise Fault(
             f"{path} is damaged ({type(error).__name__}: {error}); the run cannot be opened with this boceto"

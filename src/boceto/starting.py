@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
-from boceto import archs, device, recipe, sampling, training
+from boceto import archs, device, recipe, sampling, scoring, tracking, training
 from boceto.data.prepared import Prepared
 from boceto.device import Compute
 from boceto.errors import UsageError
@@ -44,6 +44,7 @@ def train(
     origin: Path | str | None = None,
     origin_snapshot: str = "last",
     device_name: str = "auto",
+    track: Iterable[str] = (),
     show: Callable[[Progress], None] | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> Run:
@@ -51,9 +52,10 @@ def train(
 
     ``changes`` are ``key=value`` assignments. On an existing run of the same recipe it goes on where that stopped.
     ``origin`` is a run whose nets, as of a snapshot, the new run begins with.
+    ``track`` names programs that watch it (``boceto.tracking``).
     The first Ctrl-C (or SIGTERM) saves and returns; the run can be resumed. Raises UsageError or Fault.
     """
-    out, prepared = Path(out), Prepared(data)
+    out, prepared, track = Path(out), Prepared(data), tracking.require(track)
     wanted = recipe.load(recipe_name).changed(changes)
     wanted = _fitted(wanted, prepared)
     compute = device.choose(device_name, wanted.train.precision)
@@ -71,7 +73,7 @@ def train(
     _require_same_data(run, prepared)
     _require_same_origin(run, origin)
     _require_same_recipe(run, wanted)
-    return _go(run, wanted, prepared, compute, show, announce)
+    return _go(run, wanted, prepared, compute, track, show, announce)
 
 
 def resume(
@@ -80,11 +82,12 @@ def resume(
     changes: Iterable[str] = (),
     data: Path | str | None = None,
     device_name: str = "auto",
+    track: Iterable[str] = (),
     show: Callable[[Progress], None] | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> Run:
     """Go on with a run, with ``changes`` to anything but its network and seed; ``data`` if the dataset has moved."""
-    run = Run(folder)
+    run, changes, track = Run(folder), list(changes), tracking.require(track)
     prepared = _dataset(run, data)
     _require_same_data(run, prepared)
     wanted = _fitted(run.recipe.changed(changes), prepared)
@@ -92,7 +95,8 @@ def resume(
         if _is_fixed(key):
             raise UsageError(f"{key} cannot change from {old} to {new} in a run; start another with boceto train")
     compute = device.choose(device_name, wanted.train.precision)
-    return _go(run, wanted, prepared, compute, show, announce)
+    run.release(change.partition("=")[0].strip() for change in changes)
+    return _go(run, wanted, prepared, compute, track, show, announce)
 
 
 def _settled(wanted: Recipe, run: Run | None, compute: Compute, announce: Callable[[str], None] | None) -> Recipe:
@@ -141,6 +145,7 @@ def _go(
     wanted: Recipe,
     data: Prepared,
     compute: Compute,
+    track: Iterable[str],
     show: Callable[[Progress], None] | None,
     announce: Callable[[str], None] | None,
 ) -> Run:
@@ -155,21 +160,30 @@ def _go(
     with run.alone(), _interruptible() as stopping, device.memory_errors(f"train {run.folder}", narrower):
         run.revise(wanted)
         origin = None if run.state.exists() else _origin(run.about, wanted)
-        fit(run, data, compute, origin=origin, show=show or (lambda progress: None), stop=stopping.is_set)
+        with tracking.tracking(track, run, seen(run)) as trackers:
+            evaluators = [scoring.sliced(data, wanted, compute, gan.z_dim)] if wanted.watch.scored else []
+            told = show or (lambda progress: None)
+            fit(
+                run,
+                data,
+                compute,
+                origin=origin,
+                evaluators=evaluators,
+                trackers=trackers,
+                show=told,
+                stop=stopping.is_set,
+            )
     return run
 
 
 def seen(run: Run) -> int:
     """Images a run has been trained on, as its latest saved state says."""
-    return max(run.snapshots(), default=0)
+    return run.seen()
 
 
 def is_finished(run: Run) -> bool:
     """Has the run reached what its recipe asks?"""
-    log = run.read_log()
-    minutes = run.recipe.train.minutes
-    spent = max((entry.get("seconds", 0.0) for entry in log), default=0.0)
-    return seen(run) >= run.recipe.train.kimg * 1000 or (minutes is not None and spent >= minutes * 60)
+    return run.is_finished()
 
 
 def _fitted(wanted: Recipe, data: Prepared) -> Recipe:

@@ -83,6 +83,8 @@ def training_bar() -> Iterator[Callable[[watching.Progress], None]]:
     with Bar("Training", unit="images") as bar:
 
         def show(p: watching.Progress) -> None:
+            for finding in p.told:
+                say(f"     doctor: {finding}", "yellow")
             note = f"loss of D {p.latest['d/loss']:.2f}, of G {p.latest['g/loss']:.2f}" if p.latest else ""
             bar.show(p.nimg, p.target, note, share=p.share, rate=p.images_per_second, seconds_left=p.seconds_left)
 

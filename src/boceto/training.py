@@ -7,14 +7,12 @@ uninterrupted one bit for bit (on one machine's CPU, with the same number of thr
 
 from __future__ import annotations
 
-import copy
-import json
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from itertools import chain, islice
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -22,134 +20,27 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, Optimizer, RMSprop
+from torch.optim import Optimizer
 
-from boceto import archs, sampling
+from boceto import probing, sampling
 from boceto.balance import accuracy, most, plant
 from boceto.clock import Clock, at, ema_beta
 from boceto.data.batches import batches
 from boceto.data.prepared import Prepared
 from boceto.device import Compute
+from boceto.doctor import Doctor, Finding, treatment
+from boceto.energy import Meter
 from boceto.errors import Fault
 from boceto.gan import GAN, Batch, Terms
 from boceto.recipe import Recipe
-from boceto.runs import Run, load_tensors, restore, save_tensors
+from boceto.runs import Run
 from boceto.sampling import enlarged
 from boceto.scaling import to_signed
-from boceto.watching import Means, Pace, Progress
+from boceto.state import State
+from boceto.tracking import Tracker
+from boceto.watching import Means, Pace, Progress, Timed
 
 Evaluator = Callable[[nn.Module, Clock], Iterable[tuple[str, float]]]
-
-
-@dataclass
-class State:
-    """All that changes while training: nets, averaged G, optimisers, clock, D's accuracy, seconds and joules spent."""
-
-    gan: GAN
-    ema: nn.Module
-    compute: Compute
-    d_optimiser: Optimizer = field(init=False)
-    g_optimiser: Optimizer = field(init=False)
-    d_accuracy: Tensor = field(init=False)  # of its latest turn, on true origin; at first it passes for perfect
-    now: Clock = field(default_factory=Clock)
-    seconds: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.renew_optimisers()
-        self.d_accuracy = torch.ones((), device=self.compute.device)
-
-    @classmethod
-    def fresh(cls, recipe: Recipe, compute: Compute, origin: GAN | None = None) -> State:
-        """Untrained nets from the recipe's seed, or those of ``origin``."""
-        torch.manual_seed(recipe.train.seed)
-        gan = archs.build(recipe).train()
-        if origin is not None:
-            gan.adopt(origin)
-        compute.place(gan)
-        return cls(gan, copy.deepcopy(gan.generator).eval().requires_grad_(False), compute)
-
-    def reach(self, now: Clock) -> None:
-        """Bring the nets into the form that the clock asks for; grown ones get optimisers anew."""
-        if self.gan.reach(now, self.ema):
-            self.compute.place(self.gan)
-            self.compute.place(self.ema)
-            self.renew_optimisers()
-
-    def renew_optimisers(self) -> None:
-        """Optimisers for the nets as they are; the moments of weights that stay are kept if the recipe says so."""
-        for name in ("d_optimiser", "g_optimiser"):
-            net = self.gan.discriminator if name == "d_optimiser" else self.gan.generator
-            optimiser = _optimiser(net, self.gan.recipe, name[0], self.compute)
-            if hasattr(self, name) and self.gan.keeps_moments:
-                known = set(net.parameters())
-                optimiser.state.update({p: kept for p, kept in getattr(self, name).state.items() if p in known})
-            setattr(self, name, optimiser)
-
-    def nets(self) -> dict[str, Tensor]:
-        """Weights and buffers by name: what a snapshot holds."""
-        parts = {"generator": self.gan.generator, "discriminator": self.gan.discriminator, "ema": self.ema}
-        return {f"{part}.{name}": tensor for part, net in parts.items() for name, tensor in net.state_dict().items()}
-
-    def _optimised(self) -> Iterator[tuple[str, Optimizer, nn.Parameter]]:
-        for part, optimiser in (("generator", self.g_optimiser), ("discriminator", self.d_optimiser)):
-            for name, parameter in getattr(self.gan, part).named_parameters():
-                yield f"optimiser.{part}.{name}", optimiser, parameter
-
-    def save(self, path: Path, run_id: str) -> None:
-        """Write everything to go on from, for the run of that id."""
-        tensors = {**self.nets(), "balance.d_accuracy": self.d_accuracy}
-        for name, optimiser, parameter in self._optimised():
-            moments = optimiser.state.get(parameter, {})
-            tensors |= {f"{name}.{key}": value for key, value in moments.items() if isinstance(value, Tensor)}
-        save_tensors(
-            path, tensors, {"clock": json.dumps(asdict(self.now)), "seconds": repr(self.seconds), "run": run_id}
-        )
-
-    def load(self, path: Path, run_id: str) -> None:
-        """Take up what ``save`` wrote. Raises Fault if the file is damaged, of another network or of another run."""
-        tensors, metadata = load_tensors(path)
-        if metadata.get("run") != run_id:
-            raise Fault(f"{path} belongs to another run; put back the file of this one, or train with another --out")
-        try:
-            self.now, self.seconds = Clock(**json.loads(metadata["clock"])), float(metadata["seconds"])
-            self.reach(self.now.before)
-            restore(self.gan.generator, tensors, "generator.", path)
-            restore(self.gan.discriminator, tensors, "discriminator.", path)
-            restore(self.ema, tensors, "ema.", path)
-            self.d_accuracy.copy_(tensors["balance.d_accuracy"])
-            for name, optimiser, parameter in self._optimised():
-                moments = {key: tensors[f"{name}.{key}"] for key in MOMENTS if f"{name}.{key}" in tensors}
-                if moments:
-                    optimiser.state[parameter] = {
-                        key: _moment(value, parameter, optimiser) for key, value in moments.items()
-                    }
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise Fault(f"{path} is no state this run can resume from ({error}); train anew") from error
-
-
-# What PyTorch's optimisers keep of a weight: Adam, RMSprop, SGD.
-MOMENTS = ("step", "exp_avg", "exp_avg_sq", "square_avg", "momentum_buffer")
-
-
-def _moment(value: Tensor, parameter: nn.Parameter, optimiser: Optimizer) -> Tensor:
-    """A moment as its optimiser wants it: in the weight's own memory order, which the fused update relies on."""
-    if value.shape == parameter.shape and value.dim():
-        return torch.empty_like(parameter).copy_(value)
-    return value.to(parameter.device) if optimiser.defaults.get("fused") else value
-
-
-def _optimiser(net: nn.Module, recipe: Recipe, part: str, compute: Compute) -> Optimizer:
-    """The optimiser of D (part "d") or G ("g")."""
-    train, weights = recipe.train, list(net.parameters())
-    rate = train.d_lr if part == "d" else train.g_lr
-    match train.optimiser:
-        case "adam":
-            fused = compute.device.type in ("cpu", "cuda")
-            return Adam(weights, rate, (train.beta1, train.beta2), train.eps, fused=fused)
-        case "rmsprop":
-            return RMSprop(weights, rate, train.beta2, train.eps)
-        case "sgd":
-            return SGD(weights, rate, train.beta1)
 
 
 @dataclass(frozen=True)
@@ -170,6 +61,9 @@ def steps(state: State, pictures: Iterable[NDArray[np.uint8]], compute: Compute,
         now = state.now
         torch.manual_seed(_step_seed(recipe.train.seed, now.nimg))
         state.reach(now)
+        # What is looked at more closely, if this step ends a log line; else None.
+        due = now.tick(len(pixels) * at(now, how.d_turns)).due(recipe.watch.log_kimg)
+        probed: dict[str, Tensor] | None = {} if due else None
 
         seen = 0
         gan.discriminator.requires_grad_(True)
@@ -180,9 +74,11 @@ def steps(state: State, pictures: Iterable[NDArray[np.uint8]], compute: Compute,
             _learn(state.d_optimiser, d)
             state.d_accuracy = accuracy(d.watch["real"], d.watch["fake"], batch.planted)
             if how.update == "alternating":
-                _move(state, "discriminator")
+                _move(state, "discriminator", probed)
             seen += len(turn)
 
+        if probed is not None and batch.fake is not None:
+            probed |= probing.variety(batch.fake.detach(), gan.shown(batch.real))
         gan.discriminator.requires_grad_(False)  # its own gradients are not needed now
         for again in range(at(now, how.g_turns)):
             if again:
@@ -192,13 +88,13 @@ def steps(state: State, pictures: Iterable[NDArray[np.uint8]], compute: Compute,
             with compute.autocast():
                 g = gan.g_terms(batch, now)
             _learn(state.g_optimiser, g)
-            _move(state, "generator")
+            _move(state, "generator", probed)
         if how.update == "simultaneous":
-            _move(state, "discriminator")
+            _move(state, "discriminator", probed)
 
         state.now = now.tick(seen)
         _average(state.ema, gan.generator, ema_beta(state.now, recipe.train.ema_kimg))
-        yield Tick(state.now, _watched(d, g, batch.planted))
+        yield Tick(state.now, _watched(d, g, batch.planted) | (probed or {}))
 
 
 def speed(recipe: Recipe, compute: Compute, nimg: int = 0, seconds: float = 2.0) -> float:
@@ -243,10 +139,12 @@ def _learn(optimiser: Optimizer, terms: Terms) -> None:
     terms.total.backward()
 
 
-def _move(state: State, name: Literal["generator", "discriminator"]) -> None:
-    """Let one net follow its gradients."""
-    (state.g_optimiser if name == "generator" else state.d_optimiser).step()
-    state.gan.constrain(getattr(state.gan, name))
+def _move(state: State, name: Literal["generator", "discriminator"], probed: dict[str, Tensor] | None) -> None:
+    """Let one net follow its gradients, and watch it if asked."""
+    watching = nullcontext() if probed is None else probing.update(state.layers[name], name[0], probed)
+    with watching:
+        (state.g_optimiser if name == "generator" else state.d_optimiser).step()
+        state.gan.constrain(getattr(state.gan, name))
 
 
 @torch.no_grad()
@@ -294,15 +192,17 @@ def fit(
     *,
     origin: GAN | None = None,
     evaluators: Iterable[Evaluator] = (),
+    trackers: Sequence[Tracker] = (),
     show: Callable[[Progress], None] = _say_nothing,
     stop: Callable[[], bool] = _never,
 ) -> State:
     """Train a run up to what its recipe asks, from its saved state if it has one, else from ``origin`` or nothing.
 
-    The only place with side effects: logs, draws samples, saves snapshots and state, evaluates, stops.
-    Raises Fault if the losses are no longer finite or a file cannot be written; the last saved state then stands.
+    The only place with side effects: logs, draws samples, saves snapshots and state, evaluates, treats, stops.
+    Raises Fault if the losses are no longer finite, if the doctor is to stop it or gives it up, or if a file cannot be
+    written; the last saved state then stands.
     """
-    recipe = run.recipe
+    recipe = run.treated
     train, watch = recipe.train, recipe.watch
     state = _begin(run, compute, origin)
     run.rewind_log(state.now.nimg)
@@ -313,46 +213,59 @@ def fit(
 
     if state.now.nimg == 0:
         run.save_sample(0, sheet())
-    means, pace = Means(), Pace(recipe.train, state.now.nimg, state.seconds)
-    how = recipe.data
-    stream = batches(
-        data, seed=train.seed, nimg=state.now.nimg, batch=state.gan.batch_at, flip=how.flip, order=how.order
-    )
     if finished(state, recipe):
         return state
-    for tick in steps(state, stream, compute, recipe):
-        means.add(tick.watched)
-        now, state.seconds = tick.now, pace.seconds()
-        leaving = stop() or finished(state, recipe)
-        saving = leaving or now.due(watch.snapshot_kimg) or state.gan.milestone(now)
-        if saving or now.due(watch.log_kimg):
-            latest = means.take()
-            _refuse_divergence(run, now, latest)
-            latest |= state.gan.status()
-            spent = {"seconds": round(state.seconds, 3), **pace.rate(now.nimg)}
-            run.log({"nimg": now.nimg, "step": now.step, **spent, **latest})
-            show(pace.progress(now.nimg, latest))
-        elif pace.quiet():
-            show(pace.progress(now.nimg))
-        if saving or now.due(watch.sample_kimg):
-            run.save_sample(now.nimg, sheet())
-        if saving:
-            state.save(run.state, run.id)  # before the snapshot: then no snapshot is ever ahead of the state
-            run.save_snapshot(now, state.nets())
-            scores = {name: value for evaluate in evaluators for name, value in evaluate(state.ema, now)}
-            if scores:
-                run.log({"nimg": now.nimg, **scores})
-        if leaving:
-            break
-    return state
+    means, pace, earlier = Means(), Pace(recipe.train, state.now.nimg, state.seconds), run.spent()
+    doctor = Doctor(recipe, len(data), run.read_log())
+    how, batch = recipe.data, state.gan.batch_at
+    stream = Timed(batches(data, seed=train.seed, nimg=state.now.nimg, batch=batch, flip=how.flip, order=how.order))
+    with Meter(gpu=compute.card) as meter:
+        for tick in steps(state, stream, compute, recipe):
+            means.add(tick.watched)
+            now, state.seconds = tick.now, pace.seconds()
+            leaving = stop() or finished(state, recipe)
+            saving = leaving or now.due(watch.snapshot_kimg) or state.gan.milestone(now)
+            if saving or now.due(watch.log_kimg):
+                latest = means.take() | state.gan.status()
+                run.note_spent(spent := earlier + meter.used())
+                costs = {"joules": round(spent.joules, 1), **compute.memory(), **pace.rate(now.nimg, stream.take())}
+                line = {"nimg": now.nimg, "step": now.step, "seconds": round(state.seconds, 3), **costs, **latest}
+                found = doctor.see(line)
+                if ill := _to_be_treated(found, recipe):
+                    show(pace.progress(now.nimg, latest, (str(ill),)))
+                    _treat(run, ill, state, compute, origin)
+                    break
+                _refuse_divergence(run, now, latest)
+                run.log(line)
+                for tracker in trackers:
+                    tracker.line(line)
+                    for finding in found:
+                        tracker.finding(now.nimg, str(finding))
+                show(pace.progress(now.nimg, latest, tuple(map(str, found))))
+            elif pace.quiet():
+                show(pace.progress(now.nimg))
+            if saving or now.due(watch.sample_kimg):
+                run.save_sample(now.nimg, drawn := sheet())
+                for tracker in trackers:
+                    tracker.sheet(now.nimg, drawn)
+            if saving:
+                state.save(run.state, run.id)  # before the snapshot: then no snapshot is ever ahead of the state
+                run.save_snapshot(now, state.nets(), stage=state.gan.milestone(now))
+                scores = {name: value for evaluate in evaluators for name, value in evaluate(state.ema, now)}
+                if scores:
+                    run.log({"nimg": now.nimg, "seconds": round(pace.seconds(), 3), **scores})
+                run.prune(watch.keep)
+            if leaving:
+                return state
+    return fit(run, data, compute, origin=origin, evaluators=evaluators, trackers=trackers, show=show, stop=stop)
 
 
 def _begin(run: Run, compute: Compute, origin: GAN | None) -> State:
     """The state to go on from."""
-    state = State.fresh(run.recipe, compute, None if run.state.exists() else origin)
+    state = State.fresh(run.treated, compute, None if run.state.exists() else origin)
     if run.state.exists():
         state.load(run.state, run.id)
-        if state.now.nimg not in run.snapshots():  # stopped between the two
+        if state.now.nimg not in run.snapshots() and state.now.nimg:  # stopped between the two
             run.save_snapshot(state.now, state.nets())
     elif run.snapshots():
         raise Fault(
@@ -368,7 +281,7 @@ def finished(state: State, recipe: Recipe) -> bool:
 
 
 def _refuse_divergence(run: Run, now: Clock, latest: dict[str, float]) -> None:
-    broken = [name for name, value in latest.items() if not math.isfinite(value)]
+    broken = [name for name, value in latest.items() if not math.isfinite(value) and name.count("/") < 2]
     if broken:
         kept = run.snapshots()
         saved = f"the state of {max(kept):,} images is kept" if kept else "nothing was saved before"
@@ -376,3 +289,36 @@ def _refuse_divergence(run: Run, now: Clock, latest: dict[str, float]) -> None:
             f"training diverged: {', '.join(broken)} is not finite any more at {now.nimg:,} images; {saved}; "
             f"try lower rates, for example --set train.d_lr=5e-5 --set train.g_lr=5e-5"
         )
+
+
+# ── treatment ──
+
+
+def _to_be_treated(found: Sequence[Finding], recipe: Recipe) -> Finding | None:
+    """The first grave finding, if something is to be done about it."""
+    if recipe.doctor.act not in ("stop", "roll-back"):
+        return None
+    return next((finding for finding in found if finding.grave and finding.ended is None), None)
+
+
+def _treat(run: Run, ill: Finding, state: State, compute: Compute, origin: GAN | None) -> None:
+    """Take the run back to its last healthy snapshot, with gentler settings from there on.
+
+    What came after it is set aside in the run folder. Raises Fault if the doctor is only to stop, knows no treatment,
+    or has tried often enough.
+    """
+    recipe, tried = run.treated, len(run.treatments())
+    changes = treatment(ill, recipe)
+    healthy = max((nimg for nimg in run.snapshots() if nimg <= ill.nimg), default=0)
+    kept = f"the snapshot of {healthy:,} images is from before" if healthy else "no snapshot is from before"
+    if recipe.doctor.act == "stop" or not changes:
+        raise Fault(f"stopped: {ill} ({kept})")
+    if tried >= recipe.doctor.tries:
+        raise Fault(f"given up after {tried} treatments: {ill} ({kept})")
+    run.set_aside(healthy)
+    back = State.fresh(recipe, compute, None if healthy else origin)
+    back.seconds = state.seconds
+    if healthy:
+        back.take_up(run.snapshots()[healthy])
+    back.save(run.state, run.id)
+    run.note_treatment({"nimg": healthy, "finding": str(ill), "changes": changes})

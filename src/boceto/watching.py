@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from boceto.recipe import TrainPart
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,27 @@ class Progress:
     images_per_second: float
     seconds_left: float
     latest: dict[str, float]
+    told: tuple[str, ...] = ()  # what the doctor has just found
+
+
+class Timed(Iterator[T]):
+    """An iterator that knows how long its takers have waited for it."""
+
+    def __init__(self, items: Iterable[T]) -> None:
+        self._items = iter(items)
+        self._waited = 0.0
+
+    def __next__(self) -> T:
+        began = time.perf_counter()
+        try:
+            return next(self._items)
+        finally:
+            self._waited += time.perf_counter() - began
+
+    def take(self) -> float:
+        """Seconds waited since the last call."""
+        waited, self._waited = self._waited, 0.0
+        return waited
 
 
 class Means:
@@ -41,8 +66,14 @@ class Means:
             self._sums[name] = total + value, count + 1
 
     def take(self) -> dict[str, float]:
-        """The means since the last call, and begin anew."""
-        means = {name: round(float(total) / count, 6) for name, (total, count) in self._sums.items()}
+        """The means since the last call, to six digits, and begin anew."""
+        if not self._sums:
+            return {}
+        totals = torch.stack([total.float() for total, _ in self._sums.values()]).tolist()
+        means = {
+            name: float(f"{total / count:.6g}")
+            for (name, (_, count)), total in zip(self._sums.items(), totals, strict=True)
+        }
         self._sums.clear()
         return means
 
@@ -61,16 +92,17 @@ class Pace:
         """Seconds spent training, earlier sessions included."""
         return self._earlier + time.monotonic() - self._began
 
-    def rate(self, nimg: int) -> dict[str, float]:
-        """Images per second since the last call."""
+    def rate(self, nimg: int, waited: float = 0.0) -> dict[str, float]:
+        """Images per second since the last call, and the share of that time in which the next batch was waited for."""
         before, self._mark = self._mark, (nimg, self.seconds())
-        return {"images_per_second": round(self._since(before, nimg), 2)}
+        spent = max(self._mark[1] - before[1], 1e-9)
+        return {"images_per_second": round(self._since(before, nimg), 2), "waiting": round(min(waited / spent, 1.0), 4)}
 
     def quiet(self) -> bool:
         """Has nothing been told for a second?"""
         return time.monotonic() - self._told >= 1
 
-    def progress(self, nimg: int, latest: dict[str, float] | None = None) -> Progress:
+    def progress(self, nimg: int, latest: dict[str, float] | None = None, told: tuple[str, ...] = ()) -> Progress:
         """How far it is; with the means of the latest log line, whether it is of now or of a while ago."""
         self._told = time.monotonic()
         if latest is not None:
@@ -82,7 +114,7 @@ class Pace:
         if self._train.minutes is not None:
             budget, spent = self._train.minutes * 60, self.seconds()
             left, share = min(left, max(budget - spent, 0)), max(share, spent / budget)
-        return Progress(nimg, target, min(share, 1.0), self._rate, left, self._latest)
+        return Progress(nimg, target, min(share, 1.0), self._rate, left, self._latest, told)
 
     def _since(self, mark: tuple[int, float], nimg: int) -> float:
         self._rate = (nimg - mark[0]) / max(self.seconds() - mark[1], 1e-9)

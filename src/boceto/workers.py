@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sized
@@ -21,6 +22,8 @@ from boceto.errors import Fault, UsageError, os_errors
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+_GLANCE_S = 0.2  # how long to wait for a lock, since ``held`` takes it for an instant
 
 
 def spread(task: Callable[[T], R], parts: Iterable[T], workers: int | None = None) -> Generator[R]:
@@ -63,10 +66,10 @@ def alone(lock: Path, busy: str) -> Iterator[None]:
 
     The system releases the lock when the process ends, however it ends. A file system without locks is trusted.
     """
-    held = filelock.FileLock(lock, timeout=0)
+    own = filelock.FileLock(lock, timeout=_GLANCE_S)
     with os_errors("lock", lock):
         try:
-            held.acquire()
+            own.acquire()
         except filelock.Timeout as error:
             raise UsageError(busy) from error
         except NotImplementedError:
@@ -74,7 +77,32 @@ def alone(lock: Path, busy: str) -> Iterator[None]:
     try:
         yield
     finally:
-        held.release()
+        own.release()
+
+
+def held(lock: Path) -> bool:
+    """Does a process keep others out with this lock? Nothing is made or changed, and who wants the lock still gets it.
+
+    One that cannot be asked for (no such file, no permission, a file system without locks) passes for free.
+    """
+    if not lock.is_file():
+        return False
+    if sys.platform == "win32":
+        asked = filelock.FileLock(lock, timeout=0)
+        try:
+            asked.acquire()
+        except (filelock.Timeout, OSError, NotImplementedError) as error:
+            return isinstance(error, filelock.Timeout)
+        asked.release()
+        return False
+    import fcntl
+
+    try:
+        with lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two who ask do not see each other
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+    return False
 
 
 @contextlib.contextmanager

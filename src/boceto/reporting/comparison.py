@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from boceto.reporting import figures
 from boceto.reporting.html import embedded, render
+from boceto.reporting.tables import digits
 from boceto.runs import Run, write_image, write_text
 from boceto.sampling import Images, sheet
 
@@ -69,7 +69,7 @@ def compare(out: Path, account: Mapping[str, Any], shown: Sequence[Shown]) -> Pa
             columns = min(10, max(4, _WIDE // side - 1))
             rows = figures.evolution(one.run.samples(), one.run.recipe.watch.samples, rows=6, columns=columns)
             keep(f"{one.name}-evolution", rows, lossy=True)
-    drawn = {"losses": _losses(logs), "scores": {name: figures.scores(log) for name, log in logs.items()}}
+    drawn = {"losses": losses(logs), "scores": {name: figures.scores(log) for name, log in logs.items()}}
     for kind, name in product(drawn, logs):
         chart = drawn[kind][name]
         chart.set_size_inches(5.6, 2.5)
@@ -109,8 +109,8 @@ def overview(shown: Sequence[Shown]) -> Image.Image:
     return page
 
 
-def _losses(logs: Mapping[str, Any]) -> dict[str, Figure]:
-    """A chart of losses for every rung, all to one scale upwards; a few outliers may leave it."""
+def losses(logs: Mapping[str, Any]) -> dict[str, Figure]:
+    """A chart of losses for every run, all to one scale upwards; a few outliers may leave it."""
     charts = {name: figures.losses(log) for name, log in logs.items()}
     lines = [np.asarray(line.get_ydata(), float) for chart in charts.values() for line in chart.axes[0].lines]
     if lines := [line for line in lines if len(line)]:
@@ -141,13 +141,13 @@ def _table(rungs: Sequence[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
         "Its training",
         ("images seen", lambda r: (f"{r['nimg']:,}", f"{r['epochs']:.1f} epochs")),
         ("training time", lambda r: f"{timedelta(seconds=round(r['seconds']))}"),
-        ("images a second, median", lambda r: _figure(r["images_per_second"])),
+        ("images a second, median", lambda r: digits(r["images_per_second"])),
         ("device", lambda r: r["device"]),
     )
     yield group(
         "What it cost",
-        ("energy", lambda r: (f"{_figure(r['energy']['wh'])} Wh", r["energy"]["source"])),
-        ("carbon dioxide", lambda r: f"{_figure(r['energy']['co2_grams'])} g"),
+        ("energy", lambda r: (f"{digits(r['energy']['wh'])} Wh", r["energy"]["source"])),
+        ("carbon dioxide", lambda r: f"{digits(r['energy']['co2_grams'])} g"),
     )
     yield _distances("Distance to the drawings, all at the same size", [rung["swd"]["common"] for rung in rungs])
     if any(rung["swd"]["own"] != rung["swd"]["common"] for rung in rungs):
@@ -167,7 +167,7 @@ def _distances(name: str, found: Sequence[Mapping[str, Mapping[str, float]]]) ->
                 _cell("–")
                 if entry is None
                 else {
-                    **_cell((_figure(entry["distance"]), f"floor {_figure(entry['floor'])}")),
+                    **_cell((digits(entry["distance"]), f"floor {digits(entry['floor'])}")),
                     "bar": entry["distance"] / widest,
                     "floor": entry["floor"] / widest,
                 }
@@ -179,15 +179,6 @@ def _distances(name: str, found: Sequence[Mapping[str, Mapping[str, float]]]) ->
 def _cell(told: str | tuple[str, str]) -> dict[str, Any]:
     text, note = told if isinstance(told, tuple) else (told, "")
     return {"text": text, "note": note, "bar": None, "floor": None}
-
-
-def _figure(value: float | None) -> str:
-    """Three significant digits, never in powers of ten; two below 1."""
-    if value is None:
-        return "unknown"
-    if 0 < abs(value) < 1:
-        return f"{value:.{1 - math.floor(math.log10(abs(value)))}f}"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def _shape(shape: Sequence[int]) -> str:

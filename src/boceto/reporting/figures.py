@@ -106,7 +106,7 @@ def confusion(counts: Counts) -> Figure:
 def named_rows(rows: Mapping[str, Images], side: int = 96) -> Image.Image:
     """Rows of pictures, uint8 (N, H, W, C) each, with their names beside them; all are brought to one display side."""
     font, gap = ImageFont.load_default(15), 6
-    strips = {name: _strip(images, side) for name, images in rows.items()}
+    strips = {name: in_a_row(images, side) for name, images in rows.items()}
     margin = 14 + max(
         int(ImageDraw.Draw(Image.new("L", (1, 1))).multiline_textbbox((0, 0), name, font=font)[2]) for name in rows
     )
@@ -121,7 +121,7 @@ def named_rows(rows: Mapping[str, Images], side: int = 96) -> Image.Image:
     return page
 
 
-def _strip(images: Images, side: int) -> Image.Image:
+def in_a_row(images: Images, side: int) -> Image.Image:
     """Pictures in one row, the longer side brought to ``side``: small ones pixel by pixel, large ones smoothly."""
     height, width = images.shape[1:3]
     longer = max(height, width)

@@ -1,0 +1,366 @@
+"""The doctor: what is wrong with a training, since when, how one sees it, and what helps.
+
+It reads the lines of the log one by one, while a run trains or afterwards, with the same verdict. A rule looks at one
+line and those before it and says what it sees, or nothing; what a rule has seen on several lines running becomes a
+finding, which begins where it was seen first. Every threshold stands in the recipe under ``[doctor]``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import linear_regression, median
+from typing import Any
+
+from boceto.recipe import DoctorPart, Recipe
+from boceto.runs import LOWER_IS_BETTER
+
+Line = Mapping[str, float]
+_KEPT = 64  # lines that "usual" is worked out from
+_HALF = 4  # scores that tell where it goes, beside as many before them
+_ENOUGH = 6  # lines before anything is usual
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A fault: seen first at ``nimg`` images (``step``), sure at ``sure_at``, over at ``ended`` if it went away."""
+
+    name: str
+    nimg: int
+    step: int
+    sure_at: int
+    evidence: str
+    remedy: str
+    grave: bool  # worth treating; else advice
+    ended: int | None = None
+
+    def told(self) -> dict[str, Any]:
+        """It as plain data; ``onset`` and the others in images seen."""
+        names = {"nimg": "onset", "sure_at": "sure", "ended": "ended", "step": "step"}
+        words = {name: getattr(self, name) for name in ("name", "evidence", "remedy", "grave")}
+        return words | {told: getattr(self, name) for name, told in names.items()}
+
+    def __str__(self) -> str:
+        over = f", until {self.ended:,}" if self.ended is not None else ""
+        return f"{self.name} since {self.nimg:,} images{over}: {self.evidence}; {self.remedy}"
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a rule looks at: a line, those before it (the oldest first), and the recipe.
+
+    ``calm`` are the lines before the rule has begun to see something: what has become usual since is no measure.
+    """
+
+    line: Line
+    before: Sequence[Line]
+    calm: Sequence[Line]
+    recipe: Recipe
+    pictures: int
+    scored: Sequence[tuple[float, float]] = ()  # hours of training and the score, of each scored snapshot at this size
+
+    @property
+    def how(self) -> DoctorPart:
+        return self.recipe.doctor
+
+    def get(self, key: str) -> float:
+        """A number of the line; NaN, which no comparison holds for, if it is not there."""
+        return self.line.get(key, float("nan"))
+
+    def usual(self, key: str) -> float:
+        """The median of a number while all was calm; NaN before there are enough lines."""
+        known = [line[key] for line in self.calm if math.isfinite(line.get(key, math.nan))]
+        return median(known) if len(known) >= _ENOUGH else float("nan")
+
+    def latest(self, key: str, count: int) -> list[float]:
+        """A number of the latest lines, this one last; empty if there are not so many."""
+        known = [line[key] for line in (*self.before[-4 * count :], self.line) if key in line][-count:]
+        return known if len(known) == count else []
+
+    def side(self, net: str) -> tuple[float, float]:
+        """The norms of a net's gradients in the layer at its input and in the one at its output."""
+        norms = [value for key, value in self.line.items() if key.startswith(f"{net}/gradient/")]
+        return (norms[0], norms[-1]) if len(norms) > 1 else (float("nan"), float("nan"))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A fault one can have: what it is, what helps, and how it is seen on a line (empty: it is not)."""
+
+    name: str
+    about: str
+    remedy: str
+    sees: Callable[[Sight], str]
+    patience: int | None = None  # lines it must be seen on; None: as the recipe says
+    grave: bool = True
+
+
+# ── the rules ──
+
+_NET = {"d": "D", "g": "G"}
+_SIGNED = ("non-saturating", "minimax", "least-squares", "hinge")  # losses whose D says real above 0, generated below
+
+
+def _explosion(at: Sight) -> str:
+    if broken := [key for key, value in at.line.items() if not math.isfinite(value)]:
+        return f"{', '.join(broken[:3])} is not finite any more"
+    for net, name in _NET.items():
+        gradient, usual = at.get(f"{net}/gradient"), at.usual(f"{net}/gradient")
+        if gradient > at.how.explosion * usual:
+            return f"{name}'s gradient is {gradient / usual:,.0f} times as large as usual"
+        loss, normal = abs(at.get(f"{net}/loss")), abs(at.usual(f"{net}/loss"))
+        if loss > at.how.explosion * max(normal, 1.0):
+            return f"{name}'s loss is {loss:,.0f}, usually {normal:.2g}"
+    return ""
+
+
+def _vanishing(at: Sight) -> str:
+    for net, name in _NET.items():
+        first, last = at.side(net)
+        if first < at.how.vanishing * last:
+            return f"{name}'s gradient is {last / max(first, 1e-30):,.0f} times smaller at its input than at its output"
+        gradient, usual = at.get(f"{net}/gradient"), at.usual(f"{net}/gradient")
+        if gradient < at.how.vanishing * usual:
+            return f"{name}'s gradient is {usual / max(gradient, 1e-30):,.0f} times smaller than it was"
+    spread = [_spread(at.latest(f"{net}/loss", 8)) for net in _NET]
+    if all(value < at.how.frozen for value in spread):
+        return "neither loss has changed over eight lines"
+    return ""
+
+
+def _spread(values: Sequence[float]) -> float:
+    """Relative range; NaN of nothing."""
+    return (max(values) - min(values)) / max(abs(median(values)), 1e-6) if values else float("nan")
+
+
+def _certain_d(at: Sight) -> str:
+    if at.recipe.objective.loss not in _SIGNED:
+        return ""
+    real, fake = at.get("d/real_right"), at.get("d/fake_right")
+    if min(real, fake) >= at.how.certain:
+        return f"D is right on {100 * real:.1f} % of the real and {100 * fake:.1f} % of the generated pictures"
+    return ""
+
+
+def _collapse(at: Sight) -> str:
+    if at.get("nimg") < at.how.warm_up_kimg * 1000:
+        return ""
+    variety, distinct = at.get("g/variety"), at.get("g/distinct")
+    if variety < at.how.collapse or distinct < at.how.collapse:
+        return f"G draws one picture: its drawings differ by {100 * variety:.0f} % of what real ones do"
+    return ""
+
+
+def _partial_collapse(at: Sight) -> str:
+    if at.get("nimg") < at.how.warm_up_kimg * 1000 or _collapse(at):
+        return ""
+    variety, distinct = at.get("g/variety"), at.get("g/distinct")
+    if variety < at.how.partial_collapse:
+        return f"G's drawings differ by {100 * variety:.0f} % of what real ones do"
+    if distinct < at.how.partial_collapse:
+        return f"only {100 * distinct:.0f} % of G's drawings are unlike the others"
+    return ""
+
+
+def _memorising(at: Sight) -> str:
+    epochs = at.get("nimg") / at.pictures
+    if at.recipe.objective.loss not in _SIGNED or epochs < at.how.memorising_epochs:
+        return ""
+    real, fake = at.get("d/real_right"), at.get("d/fake_right")
+    if real >= at.how.memorising:
+        return (
+            f"after {epochs:,.0f} epochs D knows {100 * real:.1f} % of the real pictures, {100 * fake:.0f} % of others"
+        )
+    return ""
+
+
+def _starvation(at: Sight) -> str:
+    waiting = at.get("waiting")
+    return f"{100 * waiting:.0f} % of the time passes waiting for pictures" if waiting > at.how.starvation else ""
+
+
+def _plateau(at: Sight) -> str:
+    scored = at.scored
+    if len(scored) < 2 * _HALF:
+        return ""
+    hours, values = zip(*scored[-_HALF:], strict=True)
+    slope, mean = linear_regression(hours, values).slope, sum(values) / len(values)
+    if -slope < at.how.plateau * mean and min(values) >= min(value for _, value in scored[:-_HALF]) * (
+        1 - at.how.plateau
+    ):
+        return f"the score betters by {100 * max(-slope, 0) / mean:.1f} % an hour"
+    return ""
+
+
+def _rate_high(at: Sight) -> str:
+    for net, name in _NET.items():
+        if (moved := at.get(f"{net}/update")) > at.how.rate_high:
+            return f"a step moves {name}'s weights by {100 * moved:.2g} % of their size"
+    return ""
+
+
+def _rate_low(at: Sight) -> str:
+    for net, name in _NET.items():
+        if (moved := at.get(f"{net}/update")) < at.how.rate_low:
+            return f"a step moves {name}'s weights by {1e6 * moved:.2g} millionths of their size"
+    return ""
+
+
+RULES = (
+    Rule(
+        "explosion",
+        "gradients or losses that grow without end, or are no numbers any more (CómicGAN §2.3.1)",
+        "lower the rates (train.d_lr, train.g_lr), or hold D's slope with objective.r1_gamma=1",
+        _explosion,
+        patience=2,
+    ),
+    Rule(
+        "vanishing",
+        "gradients that reach the layers at the input no more, so that the losses freeze (CómicGAN §2.3.2)",
+        "use LeakyReLU and a norm between the layers, fewer layers, or the non-saturating loss",
+        _vanishing,
+    ),
+    Rule(
+        "certain-d",
+        "a D that is right nearly always teaches G nothing",
+        "weaken D: objective.r1_gamma=1 or more, a lower train.d_lr, balance.g_turns=2, or augment.policy",
+        _certain_d,
+    ),
+    Rule(
+        "collapse",
+        "G draws the same picture whatever it is given",
+        "go back to an earlier snapshot with lower rates; objective.r1_gamma=1, or a larger batch",
+        _collapse,
+    ),
+    Rule(
+        "partial-collapse",
+        "G draws a few kinds of picture only",
+        "lower train.g_lr, objective.r1_gamma=1, a larger batch, or minibatch deviation (progan)",
+        _partial_collapse,
+    ),
+    Rule(
+        "memorising",
+        "D has learned the drawings by heart, and G is led to copy them",
+        'add drawings, data.flip=true, or augment.policy=["colour", "translation", "cutout"]',
+        _memorising,
+    ),
+    Rule(
+        "starvation",
+        "the pictures come more slowly than they are learned from",
+        "put the dataset on a quicker disk, or use a larger batch",
+        _starvation,
+        grave=False,
+    ),
+    Rule(
+        "plateau",
+        "the pictures get no better any more",
+        "stop, or go on with half the rates: boceto resume RUN --set train.d_lr=… --set train.g_lr=…",
+        _plateau,
+        patience=1,
+        grave=False,
+    ),
+    Rule(
+        "rate-high",
+        "steps so large that nothing learned lasts",
+        "lower train.d_lr and train.g_lr, for example by ten",
+        _rate_high,
+    ),
+    Rule(
+        "rate-low",
+        "steps so small that nothing is learned",
+        "raise train.d_lr and train.g_lr, for example to 2e-4",
+        _rate_low,
+        grave=False,
+    ),
+)
+
+
+class _Case:
+    """One rule along a log: the lines it has been seen on running, and the finding it has become."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.finding: Finding | None = None
+        self._seen = self._missed = 0
+        self._first: Line = {}
+        self._calm: Sequence[Line] = ()
+
+    def see(self, at: Sight) -> Finding | None:
+        """The finding, if it has just become one or has just ended."""
+        patience = self.rule.patience or at.how.patience
+        evidence = self.rule.sees(replace(at, calm=self._calm) if self._seen else at)
+        if not evidence:
+            self._missed += 1
+            if self._missed < min(patience, 3):
+                return None
+            ended, self.finding, self._seen = self.finding, None, 0
+            return replace(ended, ended=int(at.line["nimg"])) if ended else None
+        if not self._seen:
+            self._first, self._calm = at.line, at.calm
+        self._seen, self._missed = self._seen + 1, 0
+        if self.finding or (self._seen < patience and all(map(math.isfinite, at.line.values()))):
+            return None
+        nimg, step = int(self._first["nimg"]), int(self._first.get("step", 0))
+        self.finding = Finding(
+            self.rule.name, nimg, step, int(at.line["nimg"]), evidence, self.rule.remedy, self.rule.grave
+        )
+        return self.finding
+
+
+class Doctor:
+    """Reads a log line by line; ``findings`` are all so far, the ended ones too."""
+
+    def __init__(self, recipe: Recipe, pictures: int, log: Iterable[Line] = ()) -> None:
+        """``pictures`` make an epoch; ``log``: the lines there are already."""
+        self._recipe, self._pictures = recipe, pictures
+        self._cases = [_Case(rule) for rule in RULES] if recipe.doctor.act != "off" else []
+        self._before: list[Line] = []
+        self._scored: list[tuple[float, float]] = []
+        self._side = 0.0
+        self.findings: list[Finding] = []
+        for line in log:
+            self.see(line)
+
+    def see(self, line: Line) -> list[Finding]:
+        """What this line makes sure, or ends."""
+        if "step" not in line:
+            self._note(line)
+            return []
+        if line.get("resolution", 0) != self._side:  # of another size now: its scores are others
+            self._side, self._scored = line.get("resolution", 0), []
+        at = Sight(line, self._before, self._before, self._recipe, self._pictures, self._scored)
+        told = [finding for case in self._cases if (finding := case.see(at))]
+        for finding in told:
+            if finding.ended is not None:  # it takes the place of itself unended
+                self.findings = [known for known in self.findings if replace(finding, ended=None) != known]
+            self.findings.append(finding)
+        self._before = [*self._before[-_KEPT:], line]
+        return told
+
+    def _note(self, scores: Line) -> None:
+        name = next((name for name in LOWER_IS_BETTER if name in scores), None)
+        if name and "seconds" in scores:
+            self._scored = [*self._scored, (scores["seconds"] / 3600, scores[name])]
+
+
+def examine(log: Iterable[Line], recipe: Recipe, pictures: int) -> list[Finding]:
+    """All findings of a log, in the order of their beginning; ``pictures`` make an epoch."""
+    return sorted(Doctor(recipe, pictures, log).findings, key=lambda finding: finding.nimg)
+
+
+def treatment(ill: Finding, recipe: Recipe) -> list[str]:
+    """What to change about a recipe before it goes on from its last healthy snapshot; nothing if nothing is known."""
+    ease, train, gamma = recipe.doctor.ease, recipe.train, recipe.objective.r1_gamma
+    slower_d = f"train.d_lr={train.d_lr * ease:.6g}"
+    slower = [slower_d, f"train.g_lr={train.g_lr * ease:.6g}"]
+    firmer = [f"objective.r1_gamma={2 * gamma if gamma else 1.0:g}"]
+    match ill.name:
+        case "explosion" | "rate-high":
+            return slower
+        case "collapse" | "partial-collapse":
+            return slower + firmer
+        case "certain-d" | "memorising":
+            return [slower_d, *firmer]
+        case _:
+            return []

@@ -1,0 +1,152 @@
+"""The state of a training: nets, average, optimisers, clock; how it is begun, grown, saved and taken up again."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, Optimizer, RMSprop
+
+from boceto import archs, probing
+from boceto.clock import Clock
+from boceto.device import Compute
+from boceto.errors import Fault
+from boceto.gan import GAN
+from boceto.recipe import Recipe
+from boceto.runs import load_tensors, restore, save_tensors
+
+
+@dataclass
+class State:
+    """All that changes while training: nets, averaged G, optimisers, clock, D's accuracy, seconds and joules spent."""
+
+    gan: GAN
+    ema: nn.Module
+    compute: Compute
+    d_optimiser: Optimizer = field(init=False)
+    g_optimiser: Optimizer = field(init=False)
+    d_accuracy: Tensor = field(init=False)  # of its latest turn, on true origin; at first it passes for perfect
+    layers: dict[str, dict[str, nn.Parameter]] = field(init=False)  # of both nets, from input to output
+    now: Clock = field(default_factory=Clock)
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.renew_optimisers()
+        self.see_layers()
+        self.d_accuracy = torch.ones((), device=self.compute.device)
+
+    @classmethod
+    def fresh(cls, recipe: Recipe, compute: Compute, origin: GAN | None = None) -> State:
+        """Untrained nets from the recipe's seed, or those of ``origin``."""
+        torch.manual_seed(recipe.train.seed)
+        gan = archs.build(recipe).train()
+        if origin is not None:
+            gan.adopt(origin)
+        compute.place(gan)
+        return cls(gan, copy.deepcopy(gan.generator).eval().requires_grad_(False), compute)
+
+    def reach(self, now: Clock) -> None:
+        """Bring the nets into the form that the clock asks for; grown ones get optimisers anew."""
+        if self.gan.reach(now, self.ema):
+            self.compute.place(self.gan)
+            self.compute.place(self.ema)
+            self.renew_optimisers()
+            self.see_layers()
+
+    def see_layers(self) -> None:
+        """Find out in which order the nets' layers stand, for what is watched of each."""
+        gan, z = self.gan, torch.zeros(2, self.gan.z_dim, device=self.compute.device)
+        g = probing.layers(gan.generator, z)
+        with torch.no_grad():
+            images = self.ema(z)
+        self.layers = {"generator": g, "discriminator": probing.layers(gan.discriminator, images)}
+
+    def renew_optimisers(self) -> None:
+        """Optimisers for the nets as they are; the moments of weights that stay are kept if the recipe says so."""
+        for name in ("d_optimiser", "g_optimiser"):
+            net = self.gan.discriminator if name == "d_optimiser" else self.gan.generator
+            optimiser = _optimiser(net, self.gan.recipe, name[0], self.compute)
+            if hasattr(self, name) and self.gan.keeps_moments:
+                known = set(net.parameters())
+                optimiser.state.update({p: kept for p, kept in getattr(self, name).state.items() if p in known})
+            setattr(self, name, optimiser)
+
+    def nets(self) -> dict[str, Tensor]:
+        """Weights and buffers by name: what a snapshot holds."""
+        parts = {"generator": self.gan.generator, "discriminator": self.gan.discriminator, "ema": self.ema}
+        return {f"{part}.{name}": tensor for part, net in parts.items() for name, tensor in net.state_dict().items()}
+
+    def _optimised(self) -> Iterator[tuple[str, Optimizer, nn.Parameter]]:
+        for part, optimiser in (("generator", self.g_optimiser), ("discriminator", self.d_optimiser)):
+            for name, parameter in getattr(self.gan, part).named_parameters():
+                yield f"optimiser.{part}.{name}", optimiser, parameter
+
+    def save(self, path: Path, run_id: str) -> None:
+        """Write everything to go on from, for the run of that id."""
+        tensors = {**self.nets(), "balance.d_accuracy": self.d_accuracy}
+        for name, optimiser, parameter in self._optimised():
+            moments = optimiser.state.get(parameter, {})
+            tensors |= {f"{name}.{key}": value for key, value in moments.items() if isinstance(value, Tensor)}
+        save_tensors(
+            path, tensors, {"clock": json.dumps(asdict(self.now)), "seconds": repr(self.seconds), "run": run_id}
+        )
+
+    def load(self, path: Path, run_id: str) -> None:
+        """Take up what ``save`` wrote. Raises Fault if the file is damaged, of another network or of another run."""
+        tensors, metadata = load_tensors(path)
+        if metadata.get("run") != run_id:
+            raise Fault(f"{path} belongs to another run; put back the file of this one, or train with another --out")
+        try:
+            self.now, self.seconds = Clock(**json.loads(metadata["clock"])), float(metadata["seconds"])
+            self.reach(self.now.before)
+            restore(self.gan.generator, tensors, "generator.", path)
+            restore(self.gan.discriminator, tensors, "discriminator.", path)
+            restore(self.ema, tensors, "ema.", path)
+            self.d_accuracy.copy_(tensors["balance.d_accuracy"])
+            for name, optimiser, parameter in self._optimised():
+                moments = {key: tensors[f"{name}.{key}"] for key in MOMENTS if f"{name}.{key}" in tensors}
+                if moments:
+                    optimiser.state[parameter] = {
+                        key: _moment(value, parameter, optimiser) for key, value in moments.items()
+                    }
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise Fault(f"{path} is no state this run can resume from ({error}); train anew") from error
+
+    def take_up(self, snapshot: Path) -> None:
+        """Nets and clock of a snapshot, with optimisers that know nothing yet; raises Fault if it is damaged."""
+        tensors, metadata = load_tensors(snapshot)
+        self.now = Clock(**{name: int(metadata[name]) for name in ("nimg", "step", "batch")})
+        self.reach(self.now.before)
+        restore(self.gan.generator, tensors, "generator.", snapshot)
+        restore(self.gan.discriminator, tensors, "discriminator.", snapshot)
+        restore(self.ema, tensors, "ema.", snapshot)
+
+
+# What PyTorch's optimisers keep of a weight: Adam, RMSprop, SGD.
+MOMENTS = ("step", "exp_avg", "exp_avg_sq", "square_avg", "momentum_buffer")
+
+
+def _moment(value: Tensor, parameter: nn.Parameter, optimiser: Optimizer) -> Tensor:
+    """A moment as its optimiser wants it: in the weight's own memory order, which the fused update relies on."""
+    if value.shape == parameter.shape and value.dim():
+        return torch.empty_like(parameter).copy_(value)
+    return value.to(parameter.device) if optimiser.defaults.get("fused") else value
+
+
+def _optimiser(net: nn.Module, recipe: Recipe, part: str, compute: Compute) -> Optimizer:
+    """The optimiser of D (part "d") or G ("g")."""
+    train, weights = recipe.train, list(net.parameters())
+    rate = train.d_lr if part == "d" else train.g_lr
+    match train.optimiser:
+        case "adam":
+            fused = compute.device.type in ("cpu", "cuda")
+            return Adam(weights, rate, (train.beta1, train.beta2), train.eps, fused=fused)
+        case "rmsprop":
+            return RMSprop(weights, rate, train.beta2, train.eps)
+        case "sgd":
+            return SGD(weights, rate, train.beta1)

@@ -1,0 +1,113 @@
+"""Other programs that watch a training: TensorBoard, Weights & Biases, or whatever keeps to ``Tracker``.
+
+The run folder is complete without them. They are told what is logged, drawn and found, and nothing is read from them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+from PIL import Image
+
+from boceto.errors import UsageError, nearest
+from boceto.runs import Run
+
+
+class Tracker(Protocol):
+    """What is told to a program that watches a run. None of these is called between log lines."""
+
+    def line(self, line: Mapping[str, float]) -> None:
+        """A line of the log (``docs/run-folder.md``); ``nimg`` is its time."""
+
+    def sheet(self, nimg: int, picture: Image.Image) -> None:
+        """The sheet of samples after ``nimg`` images."""
+
+    def finding(self, nimg: int, text: str) -> None:
+        """What the doctor has found."""
+
+    def close(self) -> None:
+        """The training has stopped."""
+
+
+class TensorBoard:
+    """Event files in ``RUN/tensorboard``, to be seen with ``tensorboard --logdir RUN``; what was lost is purged."""
+
+    def __init__(self, run: Run, nimg: int) -> None:
+        module = _library("torch.utils.tensorboard", "tensorboard", "tensorboard")
+        self._writer = module.SummaryWriter(str(run.folder / "tensorboard"), purge_step=nimg + 1)
+
+    def line(self, line: Mapping[str, float]) -> None:
+        for key, value in line.items():
+            if key != "nimg":
+                self._writer.add_scalar(key, value, int(line["nimg"]))
+
+    def sheet(self, nimg: int, picture: Image.Image) -> None:
+        self._writer.add_image("samples", np.asarray(picture.convert("RGB")), nimg, dataformats="HWC")
+
+    def finding(self, nimg: int, text: str) -> None:
+        self._writer.add_text("doctor", text, nimg)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class WandB:
+    """A run at Weights & Biases under the run's id, resumed with it; its own environment variables say where.
+
+    With ``WANDB_MODE=offline`` it is written to ``RUN/wandb`` only.
+    """
+
+    def __init__(self, run: Run, nimg: int) -> None:
+        self._library = _library("wandb", "wandb", "wandb")
+        settings = {"id": run.id, "name": run.folder.resolve().name, "dir": str(run.folder), "resume": "allow"}
+        self._run = self._library.init(project="boceto", config=json.loads(run.recipe.model_dump_json()), **settings)
+        self._run.define_metric("*", step_metric="nimg")
+
+    def line(self, line: Mapping[str, float]) -> None:
+        self._run.log(dict(line))
+
+    def sheet(self, nimg: int, picture: Image.Image) -> None:
+        self._run.log({"nimg": nimg, "samples": self._library.Image(picture.convert("RGB"))})
+
+    def finding(self, nimg: int, text: str) -> None:
+        self._run.alert(title="boceto's doctor", text=f"{nimg:,} images: {text}")
+
+    def close(self) -> None:
+        self._run.finish()
+
+
+KINDS: dict[str, Callable[[Run, int], Tracker]] = {"tensorboard": TensorBoard, "wandb": WandB}
+
+
+def require(names: Iterable[str]) -> list[str]:
+    """Names of trackers, each once; raises UsageError for one there is not."""
+    chosen = list(dict.fromkeys(names))
+    for name in chosen:
+        if name not in KINDS:
+            raise UsageError(f"there is no tracker '{name}'{nearest(name, KINDS)}; use {' or '.join(KINDS)}")
+    return chosen
+
+
+@contextmanager
+def tracking(names: Iterable[str], run: Run, nimg: int) -> Iterator[list[Tracker]]:
+    """The trackers of these names, told of a run that goes on after ``nimg`` images, and closed in the end.
+
+    Raises UsageError if a name or the library for it is not there.
+    """
+    with ExitStack() as stack:
+        trackers = [KINDS[name](run, nimg) for name in require(names)]
+        for tracker in trackers:
+            stack.callback(tracker.close)
+        yield trackers
+
+
+def _library(module: str, package: str, extra: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise UsageError(f"tracking with {package} wants it installed: pip install 'boceto[{extra}]'") from error
