@@ -20,7 +20,7 @@ from boceto.recipe import Recipe
 TINY = {
     "arch": {"name": "dcgan", "resolution": 16, "channels": 3, "z_dim": 8, "g_width": 4, "d_width": 4},
     "train": {"batch": 8, "kimg": 0.064, "precision": "float32"},
-    "watch": {"log_kimg": 0.016, "sample_kimg": 0.032, "snapshot_kimg": 0.032, "samples": 4},
+    "watch": {"log_kimg": 0.016, "sample_kimg": 0.032, "snapshot_kimg": 0.032, "samples": 4, "scored": 0},
 }
 
 

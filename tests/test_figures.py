@@ -29,7 +29,7 @@ def run(data: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A growing net, 8 → 16 px, that has finished."""
     folder = tmp_path_factory.mktemp("figures")
     arch = {"name": "progan", "resolution": 16, "channels": 3, "z_dim": 8, "width": 8, "stage_kimg": [0.064]}
-    watch = {"log_kimg": 0.016, "sample_kimg": 0.016, "snapshot_kimg": 0.032, "samples": 4}
+    watch = {"log_kimg": 0.016, "sample_kimg": 0.016, "snapshot_kimg": 0.032, "samples": 4, "scored": 0}
     table = {"arch": arch, "train": {"batch": 8, "kimg": 0.128, "precision": "float32"}, "watch": watch}
     file = folder / "tiny.toml"
     file.write_text(recipe.parse(table, "tests").to_toml(), "utf-8")

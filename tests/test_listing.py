@@ -27,7 +27,7 @@ from conftest import TINY
 GROWING = {
     "arch": {"name": "progan", "resolution": 16, "channels": 3, "z_dim": 8, "width": 8, "stage_kimg": [0.064]},
     "train": {"batch": 8, "kimg": 0.128, "precision": "float32"},
-    "watch": {"log_kimg": 0.016, "sample_kimg": 0.016, "snapshot_kimg": 0.032, "samples": 4},
+    "watch": {"log_kimg": 0.016, "sample_kimg": 0.016, "snapshot_kimg": 0.032, "samples": 4, "scored": 0},
 }
 
 

@@ -208,7 +208,7 @@ TINY: dict[str, Any] = {
         "blend_reals": True,
     },
     "train": {"batch": 8, "kimg": 0.128, "precision": "float32"},
-    "watch": {"log_kimg": 0.016, "sample_kimg": 0.032, "snapshot_kimg": 0.032, "samples": 4},
+    "watch": {"log_kimg": 0.016, "sample_kimg": 0.032, "snapshot_kimg": 0.032, "samples": 4, "scored": 0},
 }
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 import boceto
 from boceto import recipe, starting
+from boceto.cli import main
 from boceto.data.prepared import Prepared
 from boceto.reporting import figures
 from boceto.sampling import sheet
@@ -28,14 +29,32 @@ def test_the_page_stands_alone_and_says_what_was_done(run: Path, data: Prepared)
     page = boceto.report(run).read_text("utf-8")
     outside = re.findall(r"""(?:src|href)=["'](?!data:|#)[^"']*""", page)
     assert not outside, "nothing is fetched"
-    assert page.count("data:image/png;base64,") == 3 and page.count("<svg") == 2
+    assert page.count("data:image/png;base64,") == 3 and page.count("<svg") == 4
     assert "a &lt;b&gt; run" in page and "<b> run" not in page
     for said in (data.content_hash[:16], "64 (1.6 epochs)", "dcgan", "images/s"):
         assert said in page
     found = sorted(path.name for path in (run / "figures").iterdir())
-    charts = [f"{name}.{kind}" for name in ("losses", "scores") for kind in ("png", "svg")]
+    charts = [f"{name}.{kind}" for name in ("losses", "scores", "gradients", "variety") for kind in ("png", "svg")]
     assert found == sorted(["evolution.png", "generated-and-real.png", "sheet.png", *charts])
     assert len({Image.open(run / "figures" / name).size for name in charts if name.endswith("png")}) == 1
+
+
+def test_a_live_page_loads_itself_anew_and_the_last_one_does_not(run: Path, data: Prepared, tmp_path: Path) -> None:
+    live = boceto.reporting.page.report(run, live=True).read_text("utf-8")
+    assert '<meta http-equiv="refresh" content="30">' in live and "is being trained" in live
+    assert live.count("data:image/png;base64,") == 2 and live.count("<svg") == 4
+    assert "http-equiv" not in boceto.report(run).read_text("utf-8")
+    words = ["train", str(run.parent / "tiny.toml"), "--data", str(data.folder), "--out", str(tmp_path / "run")]
+    assert main([*words, "--device", "cpu"]) == 0
+    assert "http-equiv" not in (tmp_path / "run" / "report.html").read_text("utf-8")
+
+
+def test_a_page_says_what_the_doctor_found(data: Prepared, tmp_path: Path) -> None:
+    table = {**TINY, "train": {**TINY["train"], "g_lr": 3.0}, "doctor": {"patience": 2}}
+    (tmp_path / "ill.toml").write_text(recipe.parse(table, "tests").to_toml(), "utf-8")
+    ill = starting.train(tmp_path / "ill.toml", data.folder, tmp_path / "run", device_name="cpu")
+    page = boceto.report(ill.folder).read_text("utf-8")
+    assert "<h2>Doctor</h2>" in page and "<b>rate-high</b> from" in page
 
 
 def test_without_the_data_it_says_so(run: Path, data: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:

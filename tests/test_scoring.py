@@ -69,7 +69,7 @@ def test_the_newest_and_the_best_are_kept(
         return lambda ema, now: [("swd", 1.0 if now.nimg == 16 else 2.0)]
 
     monkeypatch.setattr(scoring, "sliced", sliced)
-    run = go(tiny, data, tmp_path / "run", "watch.snapshot_kimg=0.008", f"watch.keep={keep}")
+    run = go(tiny, data, tmp_path / "run", "watch.scored=16", "watch.snapshot_kimg=0.008", f"watch.keep={keep}")
     assert list(run.snapshots()) == left
 
 

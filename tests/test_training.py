@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ import torch
 from torch import Tensor
 
 import boceto
-from boceto import starting
+from boceto import starting, training
 from boceto.data.batches import batches
 from boceto.data.prepared import Prepared
 from boceto.device import choose
@@ -29,11 +31,11 @@ from boceto.state import State
 from boceto.training import steps
 
 
-def go(tiny: Recipe, data: Prepared, out: Path, *changes: str) -> Run:
+def go(tiny: Recipe, data: Prepared, out: Path, *changes: str, **how: Any) -> Run:
     """Train the tiny recipe, changed, into ``out``."""
     file = out.parent / "tiny.toml"
     file.write_text(tiny.to_toml(), "utf-8")
-    return starting.train(file, data.folder, out, changes=changes, device_name="cpu")
+    return starting.train(file, data.folder, out, changes=changes, device_name="cpu", **how)
 
 
 def tensors(run: Run) -> dict[str, Tensor]:
@@ -201,7 +203,7 @@ def test_what_a_network_and_a_training_forbid_each_other(tiny: Recipe, data: Pre
     with pytest.raises(UsageError, match=r"batch norm in D mixes them .*arch\.d_norm=none"):
         go(tiny, data, tmp_path / "run", "objective.loss=wasserstein", "objective.gp_lambda=10")
     vanilla = tiny.model_copy(update={"arch": {"name": "vanilla", "resolution": 16, "channels": 3}})
-    with pytest.raises(UsageError, match=r"vanilla's batch norm can measure; use train\.batch=2"):
+    with pytest.raises(UsageError, match=r"vanilla's batch norm can measure; use two or more"):
         go(vanilla, data, tmp_path / "run", "train.batch=1")
     assert not (tmp_path / "run").exists()
     single = go(tiny, data, tmp_path / "run", "train.batch=1", "train.kimg=0.004", "data.order=random-single")
@@ -305,6 +307,50 @@ def test_too_little_memory_is_named(
     monkeypatch.setattr(starting, "fit", refuse)
     with pytest.raises(Fault, match=r"not enough memory .* train\.batch=4"):
         go(tiny, data, tmp_path / "run")
+
+
+def test_short_of_memory_a_batch_is_computed_in_parts(
+    tiny: Recipe, data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory for two pictures: the run goes on from where it was, and ends as one that was told so from the start."""
+    batch_norm_free = tiny.changed(["arch.d_norm=none"])
+    learn, said = training._learn, list[str]()
+
+    def narrow(optimiser: Any, terms: Any, batch: Any, state: Any) -> Any:
+        if state.now.nimg >= 32 and max(len(part.real) for part in batch.split(state.gan.recipe.train.parts(8))) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return learn(optimiser, terms, batch, state)
+
+    monkeypatch.setattr(training, "_learn", narrow)
+    run = go(batch_norm_free, data, tmp_path / "run", announce=said.append)
+    assert starting.is_finished(run) and run.treated.train.micro_batch == 2 and run.recipe.train.micro_batch == 0
+    assert [line for line in said if "memory" in line] == [
+        "not enough memory: going on with 4 pictures at once, a batch in parts",
+        "not enough memory: going on with 2 pictures at once, a batch in parts",
+    ]
+    assert [entry["nimg"] for entry in run.read_log()] == [16, 32, 48, 64]
+    assert [entry["nimg"] for entry in run.treatments()] == [32, 32]
+
+
+def test_parts_add_up_to_the_whole(tiny: Recipe, data: Prepared) -> None:
+    """Without batch norm a step in three parts, uneven ones, moves the weights as the whole batch does."""
+    ways = {}
+    for at_once in (0, 3):
+        wanted = tiny.changed(["arch.d_norm=none", f"train.micro_batch={at_once}", "objective.r1_gamma=1", *_SGD])
+        state = State.fresh(wanted, choose("cpu", "float32"))
+        for layer in state.gan.generator.modules():
+            if isinstance(layer, torch.nn.BatchNorm2d):
+                layer.eval().requires_grad_(False)
+        stream = batches(data, seed=0, nimg=0, batch=8)
+        ticks = list(itertools.islice(steps(state, stream, state.compute, wanted), 2))
+        ways[at_once] = state.nets(), ticks
+    whole, parts = ways[0], ways[3]
+    moved = [name for name, tensor in whole[0].items() if tensor.is_floating_point()]
+    assert max((whole[0][name] - parts[0][name]).abs().max().item() for name in moved) < 2e-5
+    assert parts[1][0].watched["d/real_right"] == whole[1][0].watched["d/real_right"]
+
+
+_SGD = ["train.optimiser=sgd", "train.beta1=0", "train.d_lr=0.1", "train.g_lr=0.1"]
 
 
 def test_a_missing_state_is_no_new_start(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:

@@ -449,11 +449,12 @@ def train(
         Its snapshot: last, or a name.
     """
     from boceto import starting
+    from boceto.reporting.page import LivePage
 
     changes = [*(changes or []), *([f"train.minutes={minutes}"] if minutes is not None else [])]
 
-    def start(**how: Any) -> Any:
-        begin = {"origin": origin, "origin_snapshot": from_snapshot, "track": track or ()}
+    def start(view: Sequence[Any] = (), **how: Any) -> Any:
+        begin = {"origin": origin, "origin_snapshot": from_snapshot, "track": [*view, LivePage, *(track or [])]}
         return starting.train(recipe, data, out, changes=changes, device_name=device, **begin, **how)  # type: ignore[arg-type]
 
     _train(as_json, start)
@@ -485,11 +486,13 @@ def resume(
         Total minutes of training; short for --set train.minutes=M.
     """
     from boceto import starting
+    from boceto.reporting.page import LivePage
 
     changes = [*(changes or []), *([f"train.minutes={minutes}"] if minutes is not None else [])]
 
-    def start(**how: Any) -> Any:
-        return starting.resume(run, changes=changes, data=data, device_name=device, track=track or (), **how)
+    def start(view: Sequence[Any] = (), **how: Any) -> Any:
+        watching = [*view, LivePage, *(track or [])]
+        return starting.resume(run, changes=changes, data=data, device_name=device, track=watching, **how)
 
     _train(as_json, start)
 
@@ -850,13 +853,13 @@ def ladder(
 def _train(as_json: bool, start: Any) -> None:
     """Run a training under a bar, and say how it ended."""
     from boceto import starting
-    from boceto.terminal import program, quoted, say, training_bar
+    from boceto.terminal import TrainingView, program, quoted, say
 
     if as_json:
         run = start()
     else:
-        with training_bar() as show:
-            run = start(show=show, announce=say)
+        with TrainingView() as view:
+            run = start([view.follow], show=view.show, announce=say)
     seen, finished = starting.seen(run), starting.is_finished(run)
     if as_json:
         _print_json({"run": str(run.folder), "nimg": seen, "finished": finished})

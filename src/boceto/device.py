@@ -6,6 +6,7 @@ without the other is slower); weights, optimisers and everything that is summed 
 
 from __future__ import annotations
 
+import gc
 import platform
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,7 +16,7 @@ from typing import Literal
 import psutil
 import torch
 
-from boceto.errors import Fault, UsageError
+from boceto.errors import NotEnoughMemory, UsageError
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -55,6 +56,12 @@ class Compute:
             used["gpu_memory_mb"] = round(torch.cuda.max_memory_allocated() / 1e6, 1)
         return used
 
+    def forget(self) -> None:
+        """Give back what is no longer used: after memory has run out."""
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
     def place(self, module: torch.nn.Module) -> None:
         """Move a network here, in the memory order its convolutions want."""
         module.to(device=self.device, memory_format=self.memory_format)  # type: ignore[call-overload]
@@ -81,14 +88,14 @@ def choose(device: str = "auto", precision: str = "auto") -> Compute:
 
 @contextmanager
 def memory_errors(doing: str, remedy: str) -> Iterator[None]:
-    """Turn PyTorch's and NumPy's ways of running out of memory into a Fault: ``not enough memory to …; try …``."""
+    """Turn PyTorch's and NumPy's ways of running out of memory into one: ``not enough memory to …; try …``."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         text = str(error).lower()
         if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "alloc" not in text:
             raise
-        raise Fault(f"not enough memory to {doing}; try {remedy}") from error
+        raise NotEnoughMemory(f"not enough memory to {doing}; try {remedy}") from error
 
 
 def _has_fast_bf16(device: str) -> bool:

@@ -8,7 +8,7 @@ otherwise overrides ``d_terms`` and ``g_terms``. The loop knows nothing else.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,14 @@ class Batch:
     fake: Tensor | None = None
     planted: Tensor | None = None  # (N,) bool: which of ``real`` G has made, if any (fake-as-real)
 
+    def split(self, parts: int) -> list[Batch]:
+        """So many batches, as even as can be; without ``fake``: what it would hold is what is too much."""
+        if parts == 1:
+            return [self]
+        planted = [None] * parts if self.planted is None else self.planted.tensor_split(parts)
+        pieces = zip(self.real.tensor_split(parts), self.z.tensor_split(parts), planted, strict=True)
+        return [Batch(real, z, planted=mask) for real, z, mask in pieces]
+
 
 @dataclass(frozen=True)
 class Terms:
@@ -42,6 +50,14 @@ class Terms:
     @property
     def total(self) -> Tensor:
         return torch.stack(tuple(self.losses.values())).sum()
+
+    @classmethod
+    def joined(cls, parts: Sequence[Terms]) -> Terms:
+        """Those of a batch that was computed in parts: the mean of the losses, all of the logits."""
+        if len(parts) == 1:
+            return parts[0]
+        losses = {name: torch.stack([part.losses[name].detach() for part in parts]).mean() for name in parts[0].losses}
+        return cls(losses, {name: torch.cat([part.watch[name] for part in parts]) for name in parts[0].watch})
 
 
 class GAN(nn.Module, ABC):

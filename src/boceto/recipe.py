@@ -127,6 +127,13 @@ class TrainPart(Section):
     """[train] How long, how fast, from which seed."""
 
     batch: int = Field(128, ge=1, le=65536, description="pictures in a step")
+    micro_batch: int = Field(
+        0,
+        ge=0,
+        le=65536,
+        description="pictures computed at once, where memory is short: a step adds up the gradients of its parts "
+        "(batch norm and minibatch deviation then see a part); 0 = the whole batch",
+    )
     kimg: Long = Field(1000.0, description="thousands of images to see in all")
     minutes: Long | None = Field(None, description="stop after so many minutes of training, if that is sooner")
     seed: int = Field(0, ge=0, lt=2**63)
@@ -141,6 +148,10 @@ class TrainPart(Section):
     latents: Literal["normal", "uniform"] = Field("normal", description="z from N(0, 1), or from U(0, 1)")
     ema_kimg: NotNegative = Field(10.0, description="half-life of the averaged G, in thousands of images; 0 = none")
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="of matrix products")
+
+    def parts(self, batch: int) -> int:
+        """In how many parts a batch of that size is computed."""
+        return math.ceil(batch / self.micro_batch) if self.micro_batch else 1
 
 
 class WatchPart(Section):

@@ -19,10 +19,10 @@ import contextlib
 import json
 import math
 import os
+import platform
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ FORMAT = 1
 RECIPE, ABOUT, LOG, STATE = "recipe.toml", "run.json", "log.jsonl", "state.safetensors"
 LOWER_IS_BETTER = ("fid", "kid", "swd")  # scores, the one that counts most first
 ENERGY, TREATMENTS = "energy.json", "treatments.json"
-LOCK = ".training.lock"
+LOCK, TRAINER = ".training.lock", ".trainer.txt"
 
 
 @contextlib.contextmanager
@@ -140,10 +140,19 @@ class Run:
         """What tells this run from any other of the same recipe and data."""
         return str(self.about["id"])
 
-    def alone(self) -> AbstractContextManager[None]:
-        """Keep other processes from training this run meanwhile; raises UsageError if one does already."""
-        busy = f"{self.folder} is being trained by another process; wait for it, stop it, or give another --out"
-        return alone(self.folder / LOCK, busy)
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from training this run meanwhile; raises UsageError, naming it, if one does already."""
+        who = self.folder / TRAINER
+        told = who.read_text("utf-8", "replace").strip() if who.is_file() else "another process"
+        busy = f"{self.folder} is being trained by {told}; wait for it, stop it, or give another --out"
+        with alone(self.folder / LOCK, busy):
+            write_text(who, f"process {os.getpid()} on {platform.node() or 'this machine'}\n")
+            try:
+                yield
+            finally:
+                with contextlib.suppress(OSError):
+                    who.unlink()
 
     # ── how it stands ──
 
@@ -198,7 +207,7 @@ class Run:
     # ── treatments ──
 
     def treatments(self) -> list[dict[str, Any]]:
-        """What the doctor has done, in order: to which ``nimg`` it went back, the ``finding``, the ``changes``."""
+        """What was done about faults, in order: to which ``nimg`` it went back, the ``finding``, the ``changes``."""
         path = self.folder / TREATMENTS
         if not path.exists():
             return []
@@ -206,7 +215,7 @@ class Run:
             content = path.read_bytes()
         try:
             found = json.loads(content)
-            return [{key: entry[key] for key in ("nimg", "finding", "changes")} for entry in found]
+            return [{key: entry[key] for key in ("name", "nimg", "finding", "changes")} for entry in found]
         except (ValueError, KeyError, TypeError) as error:
             raise Fault(f"{path} is damaged ({error}); remove it, and the run goes on as its recipe says") from error
 
@@ -291,9 +300,7 @@ class Run:
 
     def scores(self) -> dict[int, dict[str, float]]:
         """Images seen → scores by name, of the snapshots that have some."""
-        known = {"nimg", "seconds"}
-        lines = [line for line in self.read_log() if "step" not in line]
-        return {line["nimg"]: {key: line[key] for key in line.keys() - known} for line in lines}
+        return scores(self.read_log())
 
     def best(self) -> int | None:
         """The snapshot with the lowest score, of those at the largest size; None if there are no scores."""
@@ -335,6 +342,15 @@ class Run:
     def state(self) -> Path:
         """Where the state to resume from is."""
         return self.folder / STATE
+
+
+def scores(log: Iterable[Mapping[str, Any]]) -> dict[int, dict[str, float]]:
+    """Images seen → score → its value, from the lines of a log that are no means over steps."""
+    found: dict[int, dict[str, float]] = {}
+    for line in log:
+        if "step" not in line:
+            found.setdefault(line["nimg"], {}).update({k: v for k, v in line.items() if k not in ("nimg", "seconds")})
+    return {nimg: values for nimg, values in found.items() if values}
 
 
 def _ends_stage(path: Path) -> bool:

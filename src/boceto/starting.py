@@ -20,7 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from boceto import archs, device, recipe, sampling, scoring, tracking, training
 from boceto.data.prepared import Prepared
 from boceto.device import Compute
-from boceto.errors import UsageError
+from boceto.errors import NotEnoughMemory, UsageError
 from boceto.gan import GAN
 from boceto.recipe import Recipe
 from boceto.runs import Run
@@ -44,7 +44,7 @@ def train(
     origin: Path | str | None = None,
     origin_snapshot: str = "last",
     device_name: str = "auto",
-    track: Iterable[str] = (),
+    track: Iterable[str | tracking.Make] = (),
     show: Callable[[Progress], None] | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> Run:
@@ -55,7 +55,7 @@ def train(
     ``track`` names programs that watch it (``boceto.tracking``).
     The first Ctrl-C (or SIGTERM) saves and returns; the run can be resumed. Raises UsageError or Fault.
     """
-    out, prepared, track = Path(out), Prepared(data), tracking.require(track)
+    out, prepared, makes = Path(out), Prepared(data), tracking.require(track)
     wanted = recipe.load(recipe_name).changed(changes)
     wanted = _fitted(wanted, prepared)
     compute = device.choose(device_name, wanted.train.precision)
@@ -73,7 +73,7 @@ def train(
     _require_same_data(run, prepared)
     _require_same_origin(run, origin)
     _require_same_recipe(run, wanted)
-    return _go(run, wanted, prepared, compute, track, show, announce)
+    return _go(run, wanted, prepared, compute, makes, show, announce)
 
 
 def resume(
@@ -82,12 +82,12 @@ def resume(
     changes: Iterable[str] = (),
     data: Path | str | None = None,
     device_name: str = "auto",
-    track: Iterable[str] = (),
+    track: Iterable[str | tracking.Make] = (),
     show: Callable[[Progress], None] | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> Run:
     """Go on with a run, with ``changes`` to anything but its network and seed; ``data`` if the dataset has moved."""
-    run, changes, track = Run(folder), list(changes), tracking.require(track)
+    run, changes, makes = Run(folder), list(changes), tracking.require(track)
     prepared = _dataset(run, data)
     _require_same_data(run, prepared)
     wanted = _fitted(run.recipe.changed(changes), prepared)
@@ -96,7 +96,7 @@ def resume(
             raise UsageError(f"{key} cannot change from {old} to {new} in a run; start another with boceto train")
     compute = device.choose(device_name, wanted.train.precision)
     run.release(change.partition("=")[0].strip() for change in changes)
-    return _go(run, wanted, prepared, compute, track, show, announce)
+    return _go(run, wanted, prepared, compute, makes, show, announce)
 
 
 def _settled(wanted: Recipe, run: Run | None, compute: Compute, announce: Callable[[str], None] | None) -> Recipe:
@@ -145,35 +145,43 @@ def _go(
     wanted: Recipe,
     data: Prepared,
     compute: Compute,
-    track: Iterable[str],
+    track: Iterable[tracking.Make],
     show: Callable[[Progress], None] | None,
     announce: Callable[[str], None] | None,
 ) -> Run:
-    gan = archs.build(wanted)
-    sizes = gan.batch_sizes
-    if announce:
-        announce(f"{wanted.arch['name']} on {compute.label}, {len(data):,} pictures, batch {_told(sizes)}")
-        if gan.notice:
-            announce(gan.notice)
-    half = max(sizes) // 2
+    gan, say = archs.build(wanted), announce or (lambda line: None)
+    say(f"{wanted.arch['name']} on {compute.label}, {len(data):,} pictures, batch {_told(gan.batch_sizes)}")
+    if gan.notice:
+        say(gan.notice)
+    half = max(gan.batch_sizes) // 2
     narrower = f"{_with_batch(wanted, half)}, or a narrower network" if half else "a narrower network"
-    with run.alone(), _interruptible() as stopping, device.memory_errors(f"train {run.folder}", narrower):
+    evaluators = [scoring.sliced(data, wanted, compute, gan.z_dim)] if wanted.watch.scored else []
+    with run.alone(), _interruptible() as stopping:
         run.revise(wanted)
-        origin = None if run.state.exists() else _origin(run.about, wanted)
         with tracking.tracking(track, run, seen(run)) as trackers:
-            evaluators = [scoring.sliced(data, wanted, compute, gan.z_dim)] if wanted.watch.scored else []
-            told = show or (lambda progress: None)
-            fit(
-                run,
-                data,
-                compute,
-                origin=origin,
-                evaluators=evaluators,
-                trackers=trackers,
-                show=told,
-                stop=stopping.is_set,
-            )
-    return run
+            how = {"evaluators": evaluators, "trackers": trackers, "show": show or (lambda progress: None)}
+            while True:
+                origin = None if run.state.exists() else _origin(run.about, wanted)
+                try:
+                    with device.memory_errors(f"train {run.folder}", narrower):
+                        fit(run, data, compute, origin=origin, stop=stopping.is_set, **how)  # type: ignore[arg-type]
+                    return run
+                except NotEnoughMemory:
+                    if not (at_once := _less_at_once(run, gan)):
+                        raise
+                    say(f"not enough memory: going on with {at_once} pictures at once, a batch in parts")
+                    compute.forget()
+
+
+def _less_at_once(run: Run, gan: GAN) -> int:
+    """Make a batch be computed in twice as many parts from now on, and say of how many pictures; 0: it is at its end."""
+    at_once = run.treated.train.micro_batch or max(gan.batch_sizes)
+    least = 4 if any(isinstance(layer, nn.BatchNorm1d) for layer in gan.modules()) else 2
+    if at_once < least or run.treated.doctor.act == "off":
+        return 0
+    finding, changes = f"not enough memory for {at_once} pictures at once", [f"train.micro_batch={at_once // 2}"]
+    run.note_treatment({"name": "memory", "nimg": seen(run), "finding": finding, "changes": changes})
+    return at_once // 2
 
 
 def seen(run: Run) -> int:
@@ -222,9 +230,10 @@ def _require_sound(gan: GAN, wanted: Recipe) -> None:
             f"data.order = '{order}' wants batches of one size throughout, but they are of {_told(gan.batch_sizes)}; "
             f"use data.order=shuffled, or leave arch.stage_batch out"
         )
-    if 1 in sizes and any(isinstance(layer, nn.BatchNorm1d) for layer in gan.modules()):
+    least = min(size // wanted.train.parts(size) for size in sizes)
+    if least < 2 and any(isinstance(layer, nn.BatchNorm1d) for layer in gan.modules()):
         raise UsageError(
-            f"a single picture is no batch that {wanted.arch['name']}'s batch norm can measure; use train.batch=2"
+            f"a single picture is no batch that {wanted.arch['name']}'s batch norm can measure; use two or more"
         )
     if wanted.objective.gp_lambda and any(isinstance(layer, BatchNorm) for layer in gan.discriminator.modules()):
         raise UsageError(

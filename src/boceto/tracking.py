@@ -81,26 +81,27 @@ class WandB:
         self._run.finish()
 
 
-KINDS: dict[str, Callable[[Run, int], Tracker]] = {"tensorboard": TensorBoard, "wandb": WandB}
+Make = Callable[[Run, int], Tracker]  # of a run that goes on after so many images
+KINDS: dict[str, Make] = {"tensorboard": TensorBoard, "wandb": WandB}
 
 
-def require(names: Iterable[str]) -> list[str]:
-    """Names of trackers, each once; raises UsageError for one there is not."""
-    chosen = list(dict.fromkeys(names))
+def require(wanted: Iterable[str | Make]) -> list[Make]:
+    """Those that are wanted, by name or as what makes one, each once; raises UsageError for one there is not."""
+    chosen = list(dict.fromkeys(wanted))
     for name in chosen:
-        if name not in KINDS:
+        if isinstance(name, str) and name not in KINDS:
             raise UsageError(f"there is no tracker '{name}'{nearest(name, KINDS)}; use {' or '.join(KINDS)}")
-    return chosen
+    return [KINDS[one] if isinstance(one, str) else one for one in chosen]
 
 
 @contextmanager
-def tracking(names: Iterable[str], run: Run, nimg: int) -> Iterator[list[Tracker]]:
-    """The trackers of these names, told of a run that goes on after ``nimg`` images, and closed in the end.
+def tracking(makes: Iterable[Make], run: Run, nimg: int) -> Iterator[list[Tracker]]:
+    """The trackers of a run that goes on after ``nimg`` images, closed in the end.
 
-    Raises UsageError if a name or the library for it is not there.
+    Raises UsageError if the library for one is not there.
     """
     with ExitStack() as stack:
-        trackers = [KINDS[name](run, nimg) for name in require(names)]
+        trackers = [make(run, nimg) for make in makes]
         for tracker in trackers:
             stack.callback(tracker.close)
         yield trackers

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Literal
 
@@ -69,9 +69,7 @@ def steps(state: State, pictures: Iterable[NDArray[np.uint8]], compute: Compute,
         gan.discriminator.requires_grad_(True)
         for turn in chain([pixels], islice(stream, at(now, how.d_turns) - 1)):
             batch = _batch(state, turn, recipe)
-            with compute.autocast():
-                d = gan.d_terms(batch, now)
-            _learn(state.d_optimiser, d)
+            d = _learn(state.d_optimiser, gan.d_terms, batch, state)
             state.d_accuracy = accuracy(d.watch["real"], d.watch["fake"], batch.planted)
             if how.update == "alternating":
                 _move(state, "discriminator", probed)
@@ -82,12 +80,10 @@ def steps(state: State, pictures: Iterable[NDArray[np.uint8]], compute: Compute,
         gan.discriminator.requires_grad_(False)  # its own gradients are not needed now
         for again in range(at(now, how.g_turns)):
             if again:
-                batch = Batch(batch.real, _latents(state, len(batch.real)))
+                batch = replace(batch, z=_latents(state, len(batch.real)), fake=None)
             elif how.fresh_fakes:
                 batch.z = _latents(state, len(batch.real))
-            with compute.autocast():
-                g = gan.g_terms(batch, now)
-            _learn(state.g_optimiser, g)
+            g = _learn(state.g_optimiser, gan.g_terms, batch, state)
             _move(state, "generator", probed)
         if how.update == "simultaneous":
             _move(state, "discriminator", probed)
@@ -133,10 +129,18 @@ def _latents(state: State, n: int) -> Tensor:
     return draw(n, state.gan.z_dim).to(state.compute.device)
 
 
-def _learn(optimiser: Optimizer, terms: Terms) -> None:
-    """Take the gradients of one net's terms."""
+def _learn(optimiser: Optimizer, terms: Callable[[Batch, Clock], Terms], batch: Batch, state: State) -> Terms:
+    """Take the gradients of one net's terms, in as many parts as ``train.micro_batch`` makes of the batch."""
     optimiser.zero_grad(set_to_none=True)
-    terms.total.backward()
+    parts = batch.split(state.gan.recipe.train.parts(len(batch.real)))
+    found = []
+    for part in parts:
+        with state.compute.autocast():
+            found.append(terms(part, state.now))
+        (found[-1].total * (len(part.real) / len(batch.real))).backward()
+    if len(parts) > 1 and parts[0].fake is not None:
+        batch.fake = parts[0].fake.detach()  # to be looked at
+    return Terms.joined(found)
 
 
 def _move(state: State, name: Literal["generator", "discriminator"], probed: dict[str, Tensor] | None) -> None:
@@ -307,7 +311,7 @@ def _treat(run: Run, ill: Finding, state: State, compute: Compute, origin: GAN |
     What came after it is set aside in the run folder. Raises Fault if the doctor is only to stop, knows no treatment,
     or has tried often enough.
     """
-    recipe, tried = run.treated, len(run.treatments())
+    recipe, tried = run.treated, sum(entry["name"] != "memory" for entry in run.treatments())
     changes = treatment(ill, recipe)
     healthy = max((nimg for nimg in run.snapshots() if nimg <= ill.nimg), default=0)
     kept = f"the snapshot of {healthy:,} images is from before" if healthy else "no snapshot is from before"
@@ -321,4 +325,4 @@ def _treat(run: Run, ill: Finding, state: State, compute: Compute, origin: GAN |
     if healthy:
         back.take_up(run.snapshots()[healthy])
     back.save(run.state, run.id)
-    run.note_treatment({"nimg": healthy, "finding": str(ill), "changes": changes})
+    run.note_treatment({"name": ill.name, "nimg": healthy, "finding": str(ill), "changes": changes})

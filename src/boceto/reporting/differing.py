@@ -19,9 +19,9 @@ from boceto.reporting import figures
 from boceto.reporting.comparison import losses
 from boceto.reporting.html import render, require_page
 from boceto.reporting.snapshots import DRAWN, strip
-from boceto.reporting.standing import Standing, network, scores, standing
+from boceto.reporting.standing import Standing, network, standing
 from boceto.reporting.tables import digits, duration, table
-from boceto.runs import Run, write_text
+from boceto.runs import Run, scores, write_text
 
 MOST = 20  # runs
 MEANS = ("d/loss", "g/loss", "d/real_right", "d/fake_right")
@@ -80,7 +80,7 @@ def _settings(runs: Sequence[Run]) -> tuple[dict[str, list[Any]], dict[str, Any]
     surroundings = [_surroundings(run) for run in runs]
     keys = dict.fromkeys(key for one in surroundings for key in one)
     found = {key: [one.get(key) for one in surroundings] for key in keys}
-    complete = [_complete(run.recipe) for run in runs]
+    complete = [_complete(run.treated) for run in runs]
     tables = [one.model_dump(mode="json") for one in complete]
     differ = {key for other in complete[1:] for key in recipe.differences(complete[0], other)}
     names = dict.fromkeys((section, key) for one in tables for section in one for key in one[section])

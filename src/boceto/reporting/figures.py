@@ -37,6 +37,22 @@ def scores(log: _Log) -> Figure:
     return figure
 
 
+def gradients(log: _Log) -> Figure:
+    """Norms of the gradients of both nets, logarithmic: out of sight upwards they explode, downwards they vanish."""
+    lines = {"d/gradient": ("D", _D), "g/gradient": ("G", _G)}
+    figure = _chart(log, lines, "norm of the gradient")
+    figure.axes[0].set_yscale("log")
+    return figure
+
+
+def variety(log: _Log) -> Figure:
+    """How different G's pictures are from each other, real ones being 1, and the share that is unlike the others."""
+    lines = {"g/variety": ("variety (real = 1)", _FAKE), "g/distinct": ("share unlike the others", _REAL)}
+    figure = _chart(log, lines, "")
+    figure.axes[0].set_ylim(bottom=0)
+    return figure
+
+
 def epochs(log: _Log, pictures: int) -> Figure:
     """Mean losses of every whole epoch (R33 of the theses); ``pictures`` make one."""
     means = epoch_means(log, pictures)

@@ -3,65 +3,132 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import time
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
 
-from boceto import sampling
+from boceto import doctor, sampling
 from boceto.data.prepared import Prepared
-from boceto.errors import BocetoError, UsageError
+from boceto.errors import BocetoError, UsageError, os_errors
 from boceto.reporting import figures
 from boceto.reporting.html import embedded, render
 from boceto.runs import Run, write_image, write_text
 
 SHOWN = 25  # pictures on the sheet
 BESIDE = 8  # generated and real beside each other
+REFRESH_S = 30
 
 
-def report(run: Path | str, *, data: Path | str | None = None) -> Path:
+def report(run: Path | str, *, data: Path | str | None = None, live: bool = False) -> Path:
     """Write ``RUN/report.html`` and ``RUN/figures/`` and return the page's path.
 
     ``data``: the dataset, if it is no longer where the run found it; without it the page says that real pictures are
-    missing. Raises UsageError if ``run`` is no run folder or has no snapshot, Fault if something cannot be written.
+    missing. ``live``: of a run that is being trained, from its latest sheet; the page then loads itself anew every
+    half minute. Raises UsageError if ``run`` is no run folder or has no snapshot (live: no sheet), Fault if something
+    cannot be written.
     """
-    model = sampling.load(run)
-    opened = model.run
+    opened = Run(run)
     log = [entry for entry in opened.read_log() if {"step", "seconds", "d/loss", "g/loss"} <= entry.keys()]
-    folder = opened.folder / "figures"
-    pictures: dict[str, Image.Image] = {"sheet": sampling.sheet(model.sample(SHOWN), scale=2)}
-    note = ""
-    try:
-        real = real_pictures(opened, data, BESIDE)
-        pictures["generated-and-real"] = figures.generated_and_real(model.sample(BESIDE, seed=1), real)
-    except BocetoError as error:
-        if data is not None:
-            raise
-        note = f"No real pictures are shown beside them: {error}."
+    folder, note = opened.folder / "figures", ""
+    if live:
+        pictures, nimg = _latest_sheet(opened), log[-1]["nimg"] if log else 0
+    else:
+        pictures, nimg, note = _drawn(opened, data)
     samples = opened.samples()
     with contextlib.suppress(OSError, ValueError):  # one damaged sheet shall not cost the page
         pictures["evolution"] = figures.evolution(samples, opened.recipe.watch.samples)
-    charts = {"losses": figures.losses(_whole(log)), "scores": figures.scores(_whole(log))}
+    charts = _charts(_whole(log))
     for name, picture in pictures.items():
         write_image(folder / f"{name}.png", picture)
     for name, chart in charts.items():
-        write_image(folder / f"{name}.png", figures.raster(chart))
+        if not live:
+            write_image(folder / f"{name}.png", figures.raster(chart))
         write_text(folder / f"{name}.svg", figures.svg(chart))
     page = opened.folder / "report.html"
+    findings = doctor.examine(opened.read_log(), opened.treated, int(opened.about["data"]["pictures"]))
     html = render(
         "page.html.j2",
         name=opened.folder.resolve().name,
         subtitle=_subtitle(opened),
-        facts=_facts(model, log),
+        facts=_facts(opened, nimg, log),
         pictures={name: embedded(picture) for name, picture in pictures.items()},
         charts={name: figures.svg(chart) for name, chart in charts.items()},
+        findings=[finding.told() for finding in findings],
+        treatments=opened.treatments(),
         note=note,
+        refresh=REFRESH_S if live else 0,
         recipe=opened.recipe.to_toml(),
     )
     write_text(page, html)
     return page
+
+
+def _drawn(run: Run, data: Path | str | None) -> tuple[dict[str, Image.Image], int, str]:
+    """New drawings of the last snapshot, real ones beside them, the images it has seen, and what is missing, if so."""
+    model = sampling.load(run.folder)
+    pictures = {"sheet": sampling.sheet(model.sample(SHOWN), scale=2)}
+    try:
+        real = real_pictures(run, data, BESIDE)
+    except BocetoError as error:
+        if data is not None:
+            raise
+        return pictures, model.nimg, f"No real pictures are shown beside them: {error}."
+    pictures["generated-and-real"] = figures.generated_and_real(model.sample(BESIDE, seed=1), real)
+    return pictures, model.nimg, ""
+
+
+def _latest_sheet(run: Run) -> dict[str, Image.Image]:
+    samples = run.samples()
+    if not samples:
+        raise UsageError(f"run {run.folder} has no sheet yet; it comes with the first steps")
+    with os_errors("read", path := samples[max(samples)]):
+        sheet = Image.open(path).convert("RGB")
+    return {"sheet": sheet.resize((sheet.width * 2, sheet.height * 2), Image.Resampling.LANCZOS)}
+
+
+def _charts(log: list[dict[str, Any]]) -> dict[str, Figure]:
+    """The curves that the log has lines for."""
+    charts = {"losses": figures.losses(log), "scores": figures.scores(log)}
+    if any("g/gradient" in entry for entry in log):
+        charts["gradients"] = figures.gradients(log)
+    if any("g/variety" in entry for entry in log):
+        charts["variety"] = figures.variety(log)
+    return charts
+
+
+class LivePage:
+    """A tracker (``boceto.tracking``) that keeps ``report.html`` up to date, for a hundredth of the time at most."""
+
+    def __init__(self, run: Run, nimg: int) -> None:
+        self._run = run
+        self._cost, self._written = 0.0, -math.inf
+
+    def line(self, line: Mapping[str, float]) -> None:
+        began = time.monotonic()
+        if began - self._written > max(100 * self._cost, REFRESH_S / 2):
+            self._write(live=True)
+            self._written = time.monotonic()
+            self._cost = self._written - began
+
+    def sheet(self, nimg: int, picture: Image.Image) -> None:
+        pass
+
+    def finding(self, nimg: int, text: str) -> None:
+        pass
+
+    def close(self) -> None:
+        self._write(live=False)
+
+    def _write(self, *, live: bool) -> None:
+        with contextlib.suppress(BocetoError):  # a page shall not cost a training
+            report(self._run.folder, live=live)
 
 
 def _whole(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -87,19 +154,20 @@ def _subtitle(run: Run) -> str:
     return f"{run.recipe.arch['name']} on {Path(run.about['data']['folder']).name}, begun {begun} UTC"
 
 
-def _facts(model: sampling.Model, log: list[dict[str, Any]]) -> dict[str, str]:
+def _facts(run: Run, nimg: int, log: list[dict[str, Any]]) -> dict[str, str]:
     """What a reader asks first, in order."""
-    about, recipe = model.run.about, model.run.recipe
+    about, recipe, spent = run.about, run.recipe, run.spent()
     last = log[-1] if log else {}
     seconds = float(last.get("seconds", 0))
     size = about["parameters"]
     return {
         "architecture": f"{recipe.arch['name']}: {size['generator']:,} parameters in G, {size['discriminator']:,} in D",
         "drawings": f"{about['data']['pictures']:,}",
-        "images seen": f"{model.nimg:,} ({model.nimg / about['data']['pictures']:.1f} epochs)",
+        "images seen": f"{nimg:,} ({nimg / about['data']['pictures']:.1f} epochs)",
         "training time": f"{timedelta(seconds=round(seconds))}",
         "speed": f"{last.get('nimg', 0) / seconds:.1f} images/s" if seconds else "unknown",
         "device": about["hardware"]["device"],
+        **({"energy": f"{spent.wh:.3g} Wh ({spent.source})"} if spent.joules else {}),
         "seed": str(recipe.train.seed),
         "data hash": about["data"]["content_hash"][:16],
         "software": ", ".join(f"{name} {version}" for name, version in about["software"].items()),

@@ -14,9 +14,9 @@ from boceto.data.describing import size
 from boceto.errors import BocetoError, Fault, UsageError, os_errors, printable
 from boceto.reporting.figures import in_a_row
 from boceto.reporting.html import Command, embedded, render, require_page
-from boceto.reporting.standing import network, scores
+from boceto.reporting.standing import network
 from boceto.reporting.tables import digits, table
-from boceto.runs import Run, read_metadata, write_text
+from boceto.runs import Run, read_metadata, scores, write_text
 from boceto.sampling import Images
 
 DRAWN = 8  # pictures in a row of the page
@@ -34,6 +34,7 @@ class Snapshot:
     bytes: int
     scores: dict[str, float]
     last: bool  # what --snapshot last means
+    best: bool  # what --snapshot best means
     damage: str | None = None
 
 
@@ -41,14 +42,14 @@ def find(run: Run) -> list[Snapshot]:
     """Every snapshot of a run, from the first to the last. Raises Fault if its log cannot be read."""
     log, found = run.read_log(), run.snapshots()
     seconds = {line["nimg"]: float(line["seconds"]) for line in log if "seconds" in line}
-    scored = scores(log)
+    scored, best = scores(log), run.best()
     told = []
     for nimg, path in found.items():
         with os_errors("read", path):
             bytes_ = path.stat().st_size
         minutes = round(seconds[nimg] / 60, 2) if nimg in seconds else None
-        last = nimg == max(found)
-        told.append(Snapshot(path.stem, nimg, minutes, bytes_, scored.get(nimg, {}), last, _damage(path)))
+        marks = {"last": nimg == max(found), "best": nimg == best}
+        told.append(Snapshot(path.stem, nimg, minutes, bytes_, scored.get(nimg, {}), damage=_damage(path), **marks))
     return told
 
 
@@ -86,7 +87,8 @@ def rows(found: Sequence[Snapshot]) -> Table:
     for one in found:
         told = [digits(one.scores[key]) if key in one.scores else "–" for key in keys]
         pairs = ", ".join(f"{key}={value}" for key, value in zip(keys, told, strict=True) if key in one.scores)
-        mark = ", ".join(word for word, true in (("last", one.last), ("damaged", one.damage)) if true)
+        marks = {"best": one.best, "last": one.last, "damaged": one.damage}
+        mark = ", ".join(word for word, true in marks.items() if true)
         lines.append([one.name, f"{one.nimg:,}", _minutes(one), size(one.bytes), *(told if apart else [pairs]), mark])
     return table(names, lines, fold=range(4, len(names) - 1))
 
@@ -131,7 +133,8 @@ def write(
 
 
 def _row(run: Run, one: Snapshot, command: Command, seed: int, device_name: str) -> dict[str, Any]:
-    told: dict[str, Any] = {"name": one.name, "last": one.last, "strip": None, "damage": one.damage}
+    marks = {"last": one.last, "best": one.best, "damage": one.damage}
+    told: dict[str, Any] = {"name": one.name, "strip": None, **marks}
     facts = [
         f"{one.nimg:,} images",
         *([f"{_minutes(one)} minutes"] if one.minutes is not None else []),

@@ -63,15 +63,6 @@ def standing(run: Run) -> Standing:
     return Standing(run, "finished" if run.is_finished() else "stopped", seen, saved, size)
 
 
-def scores(log: Sequence[Mapping[str, Any]]) -> dict[int, dict[str, float]]:
-    """Images seen → score → its value, from the lines of a log that are no means over steps."""
-    found: dict[int, dict[str, float]] = {}
-    for line in log:
-        if "step" not in line:
-            found.setdefault(line["nimg"], {}).update({key: line[key] for key in line if key != "nimg"})
-    return {nimg: values for nimg, values in found.items() if values}
-
-
 def shape(recipe: Recipe) -> tuple[int, int, int]:
     """(H, W, C) of the pictures that a network draws in the end, without building it."""
     config: Any = archs.configure(recipe)
