@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import json
 import shutil
 import time
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from pathlib import Path
 from boceto import recipe, starting
 from boceto.data import preparing, sketchbook
 from boceto.data.prepared import Prepared
+from boceto.doctor import examine
 from boceto.errors import Fault
 
 LOGS = Path(__file__).resolve().parents[1] / "tests" / "doctor"
@@ -89,6 +91,7 @@ CASES = {
     ),
     "hungry": Case(QUICK, (*SMALL,), ("starvation",)),
 }
+PICTURES = {"colour-32": 1500, "grey-28": 1500, "one": 2, "eight": 8}  # about: they tell epochs
 WAIT_S = 0.1  # "hungry" waits so long for every batch
 
 
@@ -137,12 +140,30 @@ def train(out: Path, names: list[str], kimg: float) -> None:
 
 
 def collect(out: Path) -> None:
-    """Logs without the layers between the first and the last two of each net."""
+    """Copy the logs to where the tests read them."""
     LOGS.mkdir(exist_ok=True)
     for name in CASES:
         text = (out / name / "log.jsonl").read_bytes()
         with gzip.GzipFile(LOGS / f"{name}.jsonl.gz", "wb", mtime=0) as file:
             file.write(text)
+
+
+def table() -> None:
+    """What is found in the collected logs: sure how many images after the onset, and what was expected."""
+    right = alarms = 0
+    healthy = [name for name, case in CASES.items() if not case.sick]
+    for name, case in CASES.items():
+        with gzip.open(LOGS / f"{name}.jsonl.gz", "rt", encoding="utf-8") as file:
+            log = [json.loads(line) for line in file]
+        wanted = recipe.load(case.recipe).changed(case.changes)
+        findings = examine(log, wanted, PICTURES[case.data])
+        told = ", ".join(f"{f.name} {f.nimg / 1000:.1f}→{f.sure_at / 1000:.1f}" for f in findings)
+        as_expected = bool({f.name for f in findings} & set(case.sick)) if case.sick else not findings
+        right += as_expected and bool(case.sick)
+        alarms += bool(findings) and not case.sick
+        print(f"{'ok' if as_expected else '!!'} {name:16} {'/'.join(case.sick) or 'healthy':34} {told or '–'}")
+    sick = len(CASES) - len(healthy)
+    print(f"\n{right} of {sick} sick found as expected; false alarms in {alarms} of {len(healthy)} healthy")
 
 
 def main() -> None:
@@ -156,8 +177,9 @@ def main() -> None:
         train(arguments.out, arguments.names, arguments.kimg)
     elif arguments.verb == "collect":
         collect(arguments.out)
+    else:
+        table()
 
 
 if __name__ == "__main__":
-    assert recipe.names()
     main()

@@ -380,7 +380,7 @@ def test_stopped_between_state_and_snapshot(tiny: Recipe, data: Prepared, tmp_pa
 def test_two_cannot_train_one_run(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
     run = go(tiny, data, tmp_path / "run")
     recipe_before = (run.folder / "recipe.toml").read_bytes()
-    with run.alone(), pytest.raises(UsageError, match="being trained by another process"):
+    with run.alone(), pytest.raises(UsageError, match=rf"being trained by process {os.getpid()} on .*; wait for it"):
         starting.resume(run.folder, changes=["train.kimg=1"], device_name="cpu")
     assert (run.folder / "recipe.toml").read_bytes() == recipe_before
     assert starting.seen(starting.resume(run.folder, changes=["train.kimg=0.08"], device_name="cpu")) == 80

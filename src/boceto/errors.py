@@ -21,10 +21,6 @@ class BocetoError(Exception):
 
     exit_code = 1
 
-
-class NotEnoughMemory(Fault):
-    """The memory of this machine, or of its GPU, does not hold what was to be computed."""
-
     def __str__(self) -> str:
         """One line, whatever names of files and tags stand in it: a name may hold line feeds or a terminal's codes."""
         return printable(super().__str__())
@@ -40,6 +36,10 @@ class Fault(BocetoError):
     """The request was fine but the world was not: no space, no permission, a file cut short."""
 
     exit_code = 1
+
+
+class NotEnoughMemory(Fault):
+    """The memory of this machine, or of its GPU, does not hold what was to be computed."""
 
 
 def printable(text: str) -> str:

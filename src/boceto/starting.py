@@ -174,7 +174,7 @@ def _go(
 
 
 def _less_at_once(run: Run, gan: GAN) -> int:
-    """Make a batch be computed in twice as many parts from now on, and say of how many pictures; 0: it is at its end."""
+    """Have a batch computed in twice as many parts from now on, and say of how many pictures; 0: no further."""
     at_once = run.treated.train.micro_batch or max(gan.batch_sizes)
     least = 4 if any(isinstance(layer, nn.BatchNorm1d) for layer in gan.modules()) else 2
     if at_once < least or run.treated.doctor.act == "off":
