@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import time
+from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from rich.console import Console
 
-from boceto import terminal
-from boceto.recipe import TrainPart
+from boceto import starting, terminal
+from boceto.data.prepared import Prepared
+from boceto.recipe import Recipe, TrainPart
 from boceto.watching import Means, Pace, Progress
 
 
@@ -51,3 +54,42 @@ def test_the_bar_shows_rate_and_time_left(interactive: bool, monkeypatch: pytest
     said = out.getvalue()
     for part in ("Training", "100%", "1,000 images", "80/s", "0:00 left", "loss of D 0.70, of G 2.00"):
         assert part in said, part
+
+
+def test_a_terminal_shows_curves_pictures_and_the_doctor(
+    tiny: Recipe, data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, color_system="truecolor", width=120, soft_wrap=True)
+    monkeypatch.setattr(terminal, "console", console)
+    (tmp_path / "tiny.toml").write_text(tiny.to_toml(), "utf-8")
+    changes = ["train.g_lr=3", "doctor.patience=2"]
+    with terminal.TrainingView() as view:
+        starting.train(
+            tmp_path / "tiny.toml",
+            data.folder,
+            tmp_path / "run",
+            changes=changes,
+            device_name="cpu",
+            track=[view.follow],
+            show=view.show,
+        )
+    said = out.getvalue()
+    for part in ("loss", "D is right", "generated", "variety", "doctor: rate-high since", "▀", "64 images"):
+        assert part in said, part
+    assert any(sign in said for sign in "▁▂▃▄▅▆▇█")
+
+
+def test_sparks_rise_and_fall_with_the_values() -> None:
+    assert terminal.spark([0, 1, 2, 3, 4, 5, 6, 7], 8) == "▁▂▃▄▅▆▇█"
+    assert terminal.spark([5.0, 5.0, 5.0]) == "▁▁▁"
+    assert len(terminal.spark([float(i) for i in range(1000)], 16)) == 16
+    assert terminal.spark([3.0]) == "▁"
+
+
+def test_half_blocks_hold_two_pixels_a_sign() -> None:
+    picture = Image.new("RGB", (3, 4), (255, 0, 0))
+    picture.putpixel((0, 1), (0, 0, 255))
+    text = terminal.half_blocks(picture)
+    assert text.plain == "     ▀▀▀\n     ▀▀▀\n"
+    assert [str(span.style) for span in text.spans][:2] == ["#ff0000 on #0000ff", "#ff0000 on #ff0000"]

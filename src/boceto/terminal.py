@@ -122,8 +122,8 @@ class TrainingView:
         for finding in p.told:
             self._doctor = finding
             say(f"     doctor: {finding}", "yellow")
-        note = f"loss of D {p.latest['d/loss']:.2f}, of G {p.latest['g/loss']:.2f}" if p.latest else ""
-        note = "" if self._live else note
+        drawn = self._live and self._curves  # what the curves show need not be said
+        note = f"loss of D {p.latest['d/loss']:.2f}, of G {p.latest['g/loss']:.2f}" if p.latest and not drawn else ""
         self._bar.show(p.nimg, p.target, note, share=p.share, rate=p.images_per_second, seconds_left=p.seconds_left)
         if self._live:
             self._live.update(self._rendered())
