@@ -390,10 +390,10 @@ def test_minutes_are_shared_out_by_measured_speed(data: Prepared, tmp_path: Path
 
     lengths = gan.settle(speed)["stage_kimg"]
     assert asked == [(8, 0), (16, 8), (32, 16), (64, 24)], "each stage in its own size"
-    assert lengths == pytest.approx([60 * 0.1, 120 * 0.05, 240 * 0.1 / 3, 480 * 0.025])
+    assert lengths == pytest.approx([22.5 * 0.1, 67.5 * 0.05, 202.5 * 0.1 / 3, 607.5 * 0.025], abs=1e-3)
     short = build(arch={"resolution": 64, "stage_kimg": []}, train={"batch": 8, "minutes": 15, "kimg": 16})
     assert short.settle(lambda trial, nimg: 100.0)["stage_kimg"] == pytest.approx(
-        [16 / 15 * 2**i for i in range(4)], abs=1e-3
+        [16 / 40 * 3**i for i in range(4)], abs=1e-3
     )
     table = {**TINY, "arch": {key: value for key, value in TINY["arch"].items() if key != "stage_kimg"}}
     file = tmp_path / "open.toml"

@@ -39,7 +39,7 @@ class Fixed(torch.nn.Module):
 
 def test_a_score_is_the_distance_of_what_is_drawn(tiny: Recipe, data: Prepared) -> None:
     noise = torch.rand(len(data), 3, 16, 16) * 2 - 1
-    score = scoring.sliced(data, tiny, choose("cpu", "float32"), 8)
+    score = scoring.sliced(data, tiny.changed(["watch.scored=256"]), choose("cpu", "float32"), 8)
     ((name, value),) = score(Fixed(noise), Clock())
     fake = ((noise + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     levels = swd(data.gather(np.arange(len(data))), fake, patches=32, directions=128)

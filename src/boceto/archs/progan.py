@@ -55,7 +55,7 @@ class Config(Section):
     stage_kimg: tuple[Long, ...] = Field(
         (),
         description="thousands of images a stage; the last number holds for all stages after it. Not given, train.kimg "
-        "is shared out evenly; or train.minutes, each stage taking twice the time of the one before",
+        "is shared out evenly; or train.minutes, each stage taking three times the time of the one before",
     )
     stage_batch: tuple[Size, ...] = Field(
         (), description="pictures in a batch of each stage, the last number for all after it; train.batch if not given"
@@ -252,7 +252,7 @@ class ProGAN(GAN):
         if minutes is None:
             lengths = [self._kimg(stage) for stage in stages]
         else:
-            shares = [2**stage for stage in stages]
+            shares = [3**stage for stage in stages]
             lengths = [
                 self._speed(stage, speed) * minutes * 60 / 1000 * share / sum(shares)
                 for stage, share in zip(stages, shares, strict=True)
