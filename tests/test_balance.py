@@ -160,6 +160,8 @@ def test_planting_is_logged_and_real_scores_are_of_real_pictures() -> None:
         ("balance", {"g_turns": {"10": 2}}, "beginning at 0"),
         ("balance", {"g_turns": {"soon": 2}}, "beginning at 0"),
         ("balance", {"g_turns": {}}, "beginning at 0"),
+        ("balance", {"d_turns": 1.5}, "d_turns = 1.5: give a whole number of turns"),
+        ("balance", {"d_turns": {"0": "two"}}, "give a whole number of turns"),
         ("balance", {"fake_as_real": 0.9}, "fake_as_real"),
         ("objective", {"loss": "hinge", "real_label": 0.9}, "hinge loss knows no labels"),
         ("objective", {"loss": "hings"}, "hings"),

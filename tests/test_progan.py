@@ -317,9 +317,15 @@ def test_what_a_run_began_with_stands(data: Prepared, tmp_path: Path) -> None:
         go(data, first.folder, "train.kimg=0.064", origin=first.folder)
 
 
+def test_a_snapshot_of_no_run_is_refused(data: Prepared, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="000000064 is a snapshot of which run"):
+        go(data, tmp_path / "run", origin_snapshot="000000064")
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
+        (["arch.stage_kimg=5"], r"stage_kimg = 5: input should be a list in brackets"),
         (["arch.stage_batch=[8, 64]"], r"40 pictures, fewer than a batch of 64; .* --set arch\.stage_batch=\[20\]"),
         (["arch.stage_batch=[8, 4]", "data.order=fixed"], r"one size throughout, but they are of 8 → 4"),
         (["arch.stage_batch=[1, 2]", "data.order=random-single", "train.batch=1"], r"but they are of 1 → 2"),

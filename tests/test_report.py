@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,8 @@ def test_a_live_page_loads_itself_anew_and_the_last_one_does_not(run: Path, data
 
 
 def test_a_page_says_what_the_doctor_found(data: Prepared, tmp_path: Path) -> None:
-    table = {**TINY, "train": {**TINY["train"], "g_lr": 3.0}, "doctor": {"patience": 2}}
+    table: dict[str, Any] = {**TINY, "doctor": {"patience": 2}}
+    table["train"] = {**table["train"], "g_lr": 3.0}
     (tmp_path / "ill.toml").write_text(recipe.parse(table, "tests").to_toml(), "utf-8")
     ill = starting.train(tmp_path / "ill.toml", data.folder, tmp_path / "run", device_name="cpu")
     page = boceto.report(ill.folder).read_text("utf-8")

@@ -869,7 +869,7 @@ def _train(as_json: bool, start: Any) -> None:
         more = run.further()
         say(f"{run.folder}: finished at {seen:,} images; {more.partition('=')[0]} is a total, so to go on:")
         say(f"  {boceto} resume {folder} --set {more}")
-        say(f"next:\n  {boceto} sample {folder} -o sheet.png\n  {boceto} report {folder}")
+        say(f"next:\n  {boceto} sample {folder} -o sheet.png\n  and open {run.folder / 'report.html'} in a browser")
     else:
         say(f"{run.folder}: stopped at {seen:,} images, all saved; go on with:\n  {boceto} resume {folder}")
 

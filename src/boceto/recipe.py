@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import tomli_w
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from boceto.errors import UsageError, nearest, os_errors
 
@@ -45,7 +45,14 @@ def _over_time(turns: int | dict[str, int]) -> int | dict[str, int]:
     return turns
 
 
-Turns = Annotated[int | dict[str, int], AfterValidator(_over_time)]
+def _turns(turns: Any) -> Any:
+    counts = list(turns.values()) if isinstance(turns, dict) else [turns]
+    if not all(isinstance(count, int) for count in counts):
+        raise ValueError("give a whole number of turns, or numbers over time, for example {0 = 2, 100 = 1}")
+    return turns
+
+
+Turns = Annotated[int | dict[str, int], BeforeValidator(_turns), AfterValidator(_over_time)]
 
 
 class Section(BaseModel):
@@ -321,7 +328,7 @@ def _complaint(model: type[BaseModel], detail: Mapping[str, Any], prefix: str) -
         return f"unknown key '{key}'{nearest(str(location[-1]), owner.model_fields)}"
     if detail["type"] == "missing":
         return f"{key} is missing"
-    message = str(detail["msg"]).removeprefix("Value error, ")
+    message = str(detail["msg"]).removeprefix("Value error, ").replace("a valid tuple", "a list in brackets")
     message = message[0].lower() + message[1:]
     given = detail["input"]
     return f"{key} = {given!r}: {message}" if location and not isinstance(given, dict) else f"{prefix}{message}"

@@ -55,6 +55,8 @@ def train(
     ``track`` names programs that watch it (``boceto.tracking``).
     The first Ctrl-C (or SIGTERM) saves and returns; the run can be resumed. Raises UsageError or Fault.
     """
+    if origin is None and origin_snapshot != "last":
+        raise UsageError(f"--from-snapshot {origin_snapshot} is a snapshot of which run? Give that with --from")
     out, prepared, makes = Path(out), Prepared(data), tracking.require(track)
     wanted = recipe.load(recipe_name).changed(changes)
     wanted = _fitted(wanted, prepared)
@@ -204,7 +206,7 @@ def _fitted(wanted: Recipe, data: Prepared) -> Recipe:
     if needs != (channels, height, width):
         raise UsageError(
             f"{data.folder} holds pictures of {_shape(channels, height, width)}, but the recipe draws "
-            f"{_shape(*needs)}; {_remedy(needs, (channels, height, width))}"
+            f"{_shape(*needs)}; {_remedy(wanted, needs, (channels, height, width))}"
         )
     if data.paired:
         raise UsageError(
@@ -256,12 +258,16 @@ def _shape(channels: int, height: int, width: int) -> str:
     return f"{width}×{height} {'grey' if channels == 1 else 'colour'}"
 
 
-def _remedy(needs: tuple[int, int, int], has: tuple[int, int, int]) -> str:
+def _remedy(wanted: Recipe, needs: tuple[int, int, int], has: tuple[int, int, int]) -> str:
     """What to do about data of another shape (C, H, W) than the network's."""
     if needs[1:] == has[1:]:
         return f"use --set arch.channels={has[0]}, or prepare again {'with' if needs[0] == 1 else 'without'} --grey"
     again = f"prepare again with --size {needs[2]}x{needs[1]}{' --grey' if needs[0] == 1 else ''}"
-    return again if has[1] != has[2] else f"{again}, or use --set arch.resolution={has[1]}"
+    try:  # can it draw so?
+        there = archs.build(wanted.changed([f"arch.resolution={has[1]}"])).image_shape == has
+    except UsageError:
+        there = False
+    return f"{again}, or use --set arch.resolution={has[1]}" if there else again
 
 
 def _require_same_recipe(run: Run, wanted: Recipe) -> None:

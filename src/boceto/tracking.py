@@ -90,7 +90,7 @@ def require(wanted: Iterable[str | Make]) -> list[Make]:
     chosen = list(dict.fromkeys(wanted))
     for name in chosen:
         if isinstance(name, str) and name not in KINDS:
-            raise UsageError(f"there is no tracker '{name}'{nearest(name, KINDS)}; use {' or '.join(KINDS)}")
+            raise UsageError(f"there is no tracker '{name}'{nearest(name, KINDS)}")
     return [KINDS[one] if isinstance(one, str) else one for one in chosen]
 
 
