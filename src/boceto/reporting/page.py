@@ -24,6 +24,7 @@ from boceto.runs import Run, write_image, write_text
 SHOWN = 25  # pictures on the sheet
 BESIDE = 8  # generated and real beside each other
 REFRESH_S = 30
+_SIDE = 120  # pixels: pictures are enlarged by whole numbers to about this
 
 
 def report(run: Path | str, *, data: Path | str | None = None, live: bool = False) -> Path:
@@ -73,7 +74,8 @@ def report(run: Path | str, *, data: Path | str | None = None, live: bool = Fals
 def _drawn(run: Run, data: Path | str | None) -> tuple[dict[str, Image.Image], int, str]:
     """New drawings of the last snapshot, real ones beside them, the images it has seen, and what is missing, if so."""
     model = sampling.load(run.folder)
-    pictures = {"sheet": sampling.sheet(model.sample(SHOWN), scale=2)}
+    images = model.sample(SHOWN)
+    pictures = {"sheet": sampling.sheet(images, scale=_scale(images.shape[2]))}
     try:
         real = real_pictures(run, data, BESIDE)
     except BocetoError as error:
@@ -90,7 +92,13 @@ def _latest_sheet(run: Run) -> dict[str, Image.Image]:
         raise UsageError(f"run {run.folder} has no sheet yet; it comes with the first steps")
     with os_errors("read", path := samples[max(samples)]):
         sheet = Image.open(path).convert("RGB")
-    return {"sheet": sheet.resize((sheet.width * 2, sheet.height * 2), Image.Resampling.LANCZOS)}
+    times = _scale(sheet.width // math.ceil(math.sqrt(run.recipe.watch.samples)))
+    return {"sheet": sheet.resize((sheet.width * times, sheet.height * times), Image.Resampling.LANCZOS)}
+
+
+def _scale(side: int) -> int:
+    """How many times a picture is enlarged on the page."""
+    return max(1, round(_SIDE / side))
 
 
 def _charts(log: list[dict[str, Any]]) -> dict[str, Figure]:
