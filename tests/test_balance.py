@@ -143,8 +143,9 @@ def test_fresh_fakes_are_drawn_for_g(monkeypatch: pytest.MonkeyPatch) -> None:
         assert fake is not None and fake.requires_grad is not fresh
 
 
-def test_planting_is_logged_and_real_scores_are_of_real_pictures() -> None:
-    setting = tiny(balance={"fake_as_real": 0.25})
+@pytest.mark.parametrize("g_turns", [1, 2])
+def test_planting_is_logged_and_real_scores_are_of_real_pictures(g_turns: int) -> None:
+    setting = tiny(balance={"fake_as_real": 0.25, "g_turns": g_turns})
     state = State.fresh(setting, CPU)
     ticks = list(steps(state, pictures(2), CPU, setting))
     assert ticks[0].watched["d/planted"].item() == 0.25, "the most in the first step"
