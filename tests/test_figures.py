@@ -109,7 +109,7 @@ def test_rows_stand_in_pairs_for_every_size(run: Path, tmp_path: Path) -> None:
 def test_the_map_of_research_tells_what_changed(run: Path, further: Path) -> None:
     steps = [research.Step(Run(folder), 128, np.zeros((8, 16, 16, 3), np.uint8)) for folder in (further, run)]
     told = research.changes(steps[1].run, steps[0].run)
-    assert told == ["arch.start: open → 16", "train.kimg: 0.128 → 0.016", "train.d_lr: 0.0002 → 0.0001"]
+    assert told == ["arch.start: none → 16", "train.kimg: 0.128 → 0.016", "train.d_lr: 0.0002 → 0.0001"]
     words = [text.get_text() for text in research.research(steps).axes[0].texts]
     assert words.index("run") < words.index("further"), "the one begun first stands above"
     assert "\n".join(told) in words

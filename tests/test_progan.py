@@ -17,6 +17,7 @@ from boceto import archs, recipe, starting
 from boceto.archs.progan import ProGAN
 from boceto.clock import Clock
 from boceto.data.prepared import Prepared
+from boceto.data.preparing import prepare
 from boceto.device import choose
 from boceto.errors import UsageError
 from boceto.gan import Batch
@@ -304,6 +305,27 @@ def test_what_cannot_be_started_from(data: Prepared, tmp_path: Path, tiny: Recip
     with pytest.raises(UsageError, match="nowhere does not exist"):
         go(data, tmp_path / "g", origin=tmp_path / "nowhere")
     assert not [name for name in "abdefg" if (tmp_path / name).exists()], "nothing is left of what was refused"
+
+
+def test_any_stage_restarts(data: Prepared, drawings: Path, tmp_path: Path) -> None:
+    """The third stage from the second: the nets it is built with have come to the end of theirs."""
+    large = prepare(drawings, tmp_path / "data", size=32, workers=1)
+    table = {**TINY, "arch": {**TINY["arch"], "resolution": 32, "stage_kimg": [0.032]}}
+    file = tmp_path / "three.toml"
+    file.write_text(recipe.parse(table, "tests").to_toml(), "utf-8")
+    whole = starting.train(file, large.folder, tmp_path / "whole", changes=["train.kimg=0.096"], device_name="cpu")
+    parameters = {name: sum(p.numel() for p in net.parameters()) for name, net in complete(whole).items()}
+    assert whole.about["parameters"] == parameters, "those of the net that it becomes"
+    changes = ["arch.start=32", "train.kimg=0.032"]
+    how = {"origin": whole.folder, "origin_snapshot": "000000064", "device_name": "cpu"}
+    again = starting.train(file, large.folder, tmp_path / "again", changes=changes, **how)  # type: ignore[arg-type]
+    assert {line["resolution"] for line in again.read_log()} == {32}
+
+
+def complete(run: Run) -> dict[str, torch.nn.Module]:
+    gan = archs.build(run.recipe)
+    gan.reach(Clock(nimg=10**9))
+    return {"generator": gan.generator, "discriminator": gan.discriminator}
 
 
 def test_what_a_run_began_with_stands(data: Prepared, tmp_path: Path) -> None:

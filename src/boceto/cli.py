@@ -411,7 +411,7 @@ def recipes(name: str | None = None, /, *, as_json: AsJson = False) -> None:
         _print_json(recipe.names())
     else:
         for known in recipe.names():
-            say(f"{known:16} {recipe.headline(known)}")
+            say(f"{known:24} {recipe.headline(known)}")
 
 
 @app.command
@@ -609,7 +609,8 @@ def doctor(run: Path | None = None, /, *, as_json: AsJson = False) -> None:
         say(f"  {finding.evidence}")
         say(f"  {finding.remedy}")
     if not findings:
-        say(f"nothing found in {len(log):,} lines of the log" if log else f"{run} has logged nothing yet")
+        few = ", which are few to tell from" if len(log) < 16 else ""
+        say(f"nothing found in {len(log):,} lines of the log{few}" if log else f"{run} has logged nothing yet")
 
 
 @app.command

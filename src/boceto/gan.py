@@ -60,6 +60,9 @@ class Terms:
         return cls(losses, {name: torch.cat([part.watch[name] for part in parts]) for name in parts[0].watch})
 
 
+_OF_TIME = ("start", "stage_kimg", "stage_batch")  # what no network's size depends on
+
+
 class GAN(nn.Module, ABC):
     """A generator and a discriminator with their objectives. Subclasses are final: nobody inherits from one.
 
@@ -182,7 +185,7 @@ class GAN(nn.Module, ABC):
             self.load_state_dict(origin.state_dict())
         except RuntimeError as error:
             mine, other = self.config.model_dump(), origin.config.model_dump()
-            different = ", ".join(f"arch.{key}" for key in mine if mine[key] != other[key])
+            different = ", ".join(f"arch.{key}" for key in mine if mine[key] != other[key] and key not in _OF_TIME)
             raise UsageError(
                 f"that run's network has other sizes than this recipe asks for (they differ in {different}); "
                 f"start from one of the same sizes"

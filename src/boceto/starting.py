@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from boceto import archs, device, recipe, sampling, scoring, tracking, training
+from boceto.clock import Clock
 from boceto.data.prepared import Prepared
 from boceto.device import Compute
 from boceto.errors import NotEnoughMemory, UsageError
@@ -30,6 +31,8 @@ from boceto.watching import Progress
 
 # The terminal's Ctrl-C, a scheduler's or a system's request to end, a closed terminal.
 _STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+_AT_LAST = 10**15  # images seen by which a growing net has come to its last form
 
 # What a run may be told anew when it is trained further; all else would make it another run.
 _MAY_CHANGE = {"train.kimg", "train.minutes"}
@@ -61,16 +64,15 @@ def train(
     wanted = recipe.load(recipe_name).changed(changes)
     wanted = _fitted(wanted, prepared)
     compute = device.choose(device_name, wanted.train.precision)
+    begun = {}
+    if not Run.exists(out):
+        if origin is not None:
+            snapshot = Run(origin).snapshot(origin_snapshot).stem
+            begun["origin"] = {"run": str(Path(origin).resolve()), "snapshot": snapshot}
+        _origin(begun, wanted)  # refused before anything is measured or written
     wanted = _settled(wanted, Run(out) if Run.exists(out) else None, compute, announce)
     if not Run.exists(out):
-        about = _about(wanted, prepared, compute)
-        if origin is not None:
-            about["origin"] = {
-                "run": str(Path(origin).resolve()),
-                "snapshot": Run(origin).snapshot(origin_snapshot).stem,
-            }
-        _origin(about, wanted)
-        Run.create(out, wanted, about)
+        Run.create(out, wanted, _about(wanted, prepared, compute) | begun)
     run = Run(out)
     _require_same_data(run, prepared)
     _require_same_origin(run, origin)
@@ -302,6 +304,7 @@ def _require_same_data(run: Run, data: Prepared) -> None:
 
 def _about(wanted: Recipe, data: Prepared, compute: Compute) -> dict[str, Any]:
     gan = archs.build(wanted)
+    gan.reach(Clock(nimg=_AT_LAST))
     nets = {"generator": gan.generator, "discriminator": gan.discriminator}
     return {
         "parameters": {name: sum(p.numel() for p in net.parameters()) for name, net in nets.items()},

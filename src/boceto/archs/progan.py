@@ -220,6 +220,8 @@ class ProGAN(GAN):
         self._first = self._sides.index(config.start) if config.start else 0
         for _ in range(self._first - 1):
             self._grow()
+            self.generator.fade(1.0)  # that stage has been trained to its end
+            self.discriminator.fade(1.0)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

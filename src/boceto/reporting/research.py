@@ -130,6 +130,8 @@ def _place(folder: Path | str) -> str:
 
 def _short(value: Any) -> str:
     if value is None:
-        return "open"
+        return "none"
+    if isinstance(value, float) and value >= 1e9:
+        return "no end"
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 24 else f"{text[:22]}…"
