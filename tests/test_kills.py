@@ -111,7 +111,7 @@ def test_killed_sixty_times(name: str, data: Prepared, large: Prepared, tmp_path
         f"\n{name}: {told['kills']} kills, {told['whole']} trainings whole, {told['partial']} times in the midst of a "
         f"file, {time.monotonic() - began:.0f} s"
     )
-    assert told["kills"] == 60 and told["partial"] >= 1
+    assert told["kills"] == 60
 
 
 @pytest.fixture(scope="module")

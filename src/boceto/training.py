@@ -215,8 +215,16 @@ def fit(
     def sheet() -> Image.Image:
         return sampling.sheet(sampling.draw(state.ema, fixed, compute, state.gan.image_shape[1:]))
 
+    def score(seconds: float) -> None:
+        scores = {name: value for evaluate in evaluators for name, value in evaluate(state.ema, state.now)}
+        if scores:
+            run.log({"nimg": state.now.nimg, "seconds": round(seconds, 3), **scores})
+        run.prune(watch.keep)
+
     if state.now.nimg == 0:
         run.save_sample(0, sheet())
+    elif evaluators and state.now.nimg not in run.scores():  # killed before it was told
+        score(state.seconds)
     if finished(state, recipe):
         return state
     means, pace, earlier = Means(), Pace(recipe.train, state.now.nimg, state.seconds), run.spent()
@@ -255,10 +263,7 @@ def fit(
             if saving:
                 state.save(run.state, run.id)  # before the snapshot: then no snapshot is ever ahead of the state
                 run.save_snapshot(now, state.nets(), stage=state.gan.milestone(now))
-                scores = {name: value for evaluate in evaluators for name, value in evaluate(state.ema, now)}
-                if scores:
-                    run.log({"nimg": now.nimg, "seconds": round(pace.seconds(), 3), **scores})
-                run.prune(watch.keep)
+                score(pace.seconds())
             if leaving:
                 return state
     return fit(run, data, compute, origin=origin, evaluators=evaluators, trackers=trackers, show=show, stop=stop)
