@@ -43,13 +43,18 @@ class Recorder:
         self.closed = True
 
 
+def recorded(tiny: Recipe, data: Prepared, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The words that train into ``folder/run``, with a tracker called recorder there."""
+    monkeypatch.setitem(tracking.KINDS, "recorder", Recorder)
+    Recorder.made.clear()
+    (folder / "tiny.toml").write_text(tiny.to_toml(), "utf-8")
+    return ["train", str(folder / "tiny.toml"), "--data", str(data.folder), "--out", str(folder / "run")]
+
+
 def test_a_tracker_is_told_what_the_run_holds(
     tiny: Recipe, data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(tracking.KINDS, "recorder", Recorder)
-    Recorder.made.clear()
-    (tmp_path / "tiny.toml").write_text(tiny.to_toml(), "utf-8")
-    words = ["train", str(tmp_path / "tiny.toml"), "--data", str(data.folder), "--out", str(tmp_path / "run")]
+    words = recorded(tiny, data, tmp_path, monkeypatch)
     sets = [word for change in WATCHED for word in ("--set", change)]
     assert main([*words, *sets, "--track", "recorder", "--device", "cpu"]) == 0
     run, (told,) = Run(tmp_path / "run"), Recorder.made
@@ -62,10 +67,7 @@ def test_a_tracker_is_told_what_the_run_holds(
 def test_a_tracker_is_closed_when_the_training_goes_wrong(
     tiny: Recipe, data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(tracking.KINDS, "recorder", Recorder)
-    Recorder.made.clear()
-    (tmp_path / "tiny.toml").write_text(tiny.to_toml(), "utf-8")
-    words = ["train", str(tmp_path / "tiny.toml"), "--data", str(data.folder), "--out", str(tmp_path / "run")]
+    words = recorded(tiny, data, tmp_path, monkeypatch)
     assert main([*words, "--set", "train.g_lr=1e30", "--track", "recorder", "--device", "cpu"]) == 1
     assert Recorder.made[0].closed
 

@@ -40,6 +40,9 @@ class Clock:
         return math.floor(self.nimg / every) > math.floor((self.nimg - self.batch) / every)
 
 
+AT_LAST = Clock(nimg=10**15)  # more than any run sees: by then a net that grows is complete
+
+
 def ema_beta(now: Clock, half_life_kimg: float, ramp_up: float = 0.05) -> float:
     """Weight of the old average after one step, from its half-life in images (Karras et al. 2018, §4; 2020b ramp-up).
 

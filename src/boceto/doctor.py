@@ -19,6 +19,7 @@ from boceto.runs import LOWER_IS_BETTER
 Line = Mapping[str, float]
 _KEPT = 64  # lines that "usual" is worked out from
 _HALF = 4  # scores that tell where it goes, beside as many before them
+_FEW = 16  # lines that do not tell much
 _ENOUGH = 6  # lines before anything is usual
 
 
@@ -347,6 +348,21 @@ class Doctor:
 def examine(log: Iterable[Line], recipe: Recipe, pictures: int) -> list[Finding]:
     """All findings of a log, in the order of their beginning; ``pictures`` make an epoch."""
     return sorted(Doctor(recipe, pictures, log).findings, key=lambda finding: finding.nimg)
+
+
+def account(findings: Sequence[Finding], treatments: Iterable[Mapping[str, Any]], lines: int) -> list[str]:
+    """All of it in lines for a terminal: what was treated, what was found in so many lines of the log."""
+    told = [
+        f"treated: back to {entry['nimg']:,} images with {', '.join(entry['changes'])}, since {entry['finding']}"
+        for entry in treatments
+    ]
+    for finding in findings:
+        over = f" until {finding.ended:,}" if finding.ended is not None else ""
+        told += [f"{finding.name}, from {finding.nimg:,} images{over}", f"  {finding.evidence}", f"  {finding.remedy}"]
+    if not findings:
+        few = ", which are few to tell from" if lines < _FEW else ""
+        told.append(f"nothing found in {lines:,} lines of the log{few}")
+    return told
 
 
 def treatment(ill: Finding, recipe: Recipe) -> list[str]:

@@ -21,7 +21,6 @@ import torch
 from boceto import archs, device, recipe, sampling, starting
 from boceto.data.deriving import derive, reduced, require
 from boceto.data.prepared import Prepared
-from boceto.device import Compute
 from boceto.energy import SPAIN_2020, Grid
 from boceto.errors import Fault, UsageError
 from boceto.metrics.swd import PATCH, swd
@@ -112,7 +111,7 @@ def climb(
     return Outcome(page, account)
 
 
-def _budgeted(wanted: Recipe, minutes: float | None, kimg: float | None, compute: Compute) -> list[str]:
+def _budgeted(wanted: Recipe, minutes: float | None, kimg: float | None) -> list[str]:
     """The changes that make a recipe train for so many minutes, or for so many thousand images, and no less."""
     if minutes is not None:
         return [f"train.minutes={minutes}", f"train.kimg={_ENDLESS}"]
@@ -162,8 +161,9 @@ class _Ladder:
         wanted = recipe.load(source).changed(changes)
         if "channels" in archs.options(wanted.arch["name"]) and "channels" not in wanted.arch:
             wanted = wanted.changed([f"arch.channels={self.data.shape[2]}"])
-        budget = _budgeted(wanted, self.minutes, self.kimg, self._compute(wanted))
+        budget = _budgeted(wanted, self.minutes, self.kimg)
         wanted = wanted.changed(budget)
+        device.choose(self.device_name, wanted.train.precision)  # refused here if there is no such device
         name, net = Path(source).stem, archs.build(wanted)
         channels, height, width = net.image_shape
         if net.needs_origin:
@@ -171,9 +171,6 @@ class _Ladder:
         if min(height, width) < PATCH:
             raise UsageError(f"{name} draws at {width}×{height}, too small to be measured; {PATCH} pixels are needed")
         return _Rung(name, source, wanted, (*changes, *budget), (height, width, channels))
-
-    def _compute(self, wanted: Recipe) -> Compute:
-        return device.choose(self.device_name, wanted.train.precision)
 
     # ── training ──
 

@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from boceto import archs, device, recipe, sampling, scoring, tracking, training
-from boceto.clock import Clock
+from boceto.clock import AT_LAST
 from boceto.data.prepared import Prepared
 from boceto.device import Compute
 from boceto.errors import NotEnoughMemory, UsageError
@@ -31,8 +31,6 @@ from boceto.watching import Progress
 
 # The terminal's Ctrl-C, a scheduler's or a system's request to end, a closed terminal.
 _STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-
-_AT_LAST = 10**15  # images seen by which a growing net has come to its last form
 
 # What a run may be told anew when it is trained further; all else would make it another run.
 _MAY_CHANGE = {"train.kimg", "train.minutes"}
@@ -304,7 +302,7 @@ def _require_same_data(run: Run, data: Prepared) -> None:
 
 def _about(wanted: Recipe, data: Prepared, compute: Compute) -> dict[str, Any]:
     gan = archs.build(wanted)
-    gan.reach(Clock(nimg=_AT_LAST))
+    gan.reach(AT_LAST)
     nets = {"generator": gan.generator, "discriminator": gan.discriminator}
     return {
         "parameters": {name: sum(p.numel() for p in net.parameters()) for name, net in nets.items()},

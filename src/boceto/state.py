@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from boceto.runs import load_tensors, restore, save_tensors
 
 @dataclass
 class State:
-    """All that changes while training: nets, averaged G, optimisers, clock, D's accuracy, seconds and joules spent."""
+    """All that changes while training: nets, averaged G, optimisers, clock, D's accuracy, seconds spent."""
 
     gan: GAN
     ema: nn.Module
@@ -104,9 +104,7 @@ class State:
         try:
             self.now, self.seconds = Clock(**json.loads(metadata["clock"])), float(metadata["seconds"])
             self.reach(self.now.before)
-            restore(self.gan.generator, tensors, "generator.", path)
-            restore(self.gan.discriminator, tensors, "discriminator.", path)
-            restore(self.ema, tensors, "ema.", path)
+            self._restore(tensors, path)
             self.d_accuracy.copy_(tensors["balance.d_accuracy"])
             for name, optimiser, parameter in self._optimised():
                 moments = {key: tensors[f"{name}.{key}"] for key in MOMENTS if f"{name}.{key}" in tensors}
@@ -122,9 +120,12 @@ class State:
         tensors, metadata = load_tensors(snapshot)
         self.now = Clock(**{name: int(metadata[name]) for name in ("nimg", "step", "batch")})
         self.reach(self.now.before)
-        restore(self.gan.generator, tensors, "generator.", snapshot)
-        restore(self.gan.discriminator, tensors, "discriminator.", snapshot)
-        restore(self.ema, tensors, "ema.", snapshot)
+        self._restore(tensors, snapshot)
+
+    def _restore(self, tensors: Mapping[str, Tensor], source: Path) -> None:
+        restore(self.gan.generator, tensors, "generator.", source)
+        restore(self.gan.discriminator, tensors, "discriminator.", source)
+        restore(self.ema, tensors, "ema.", source)
 
 
 # What PyTorch's optimisers keep of a weight: Adam, RMSprop, SGD.

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from boceto import archs, recipe, sampling
-from boceto.clock import Clock
+from boceto.clock import AT_LAST, Clock
 from boceto.errors import UsageError, nearest
 from boceto.gan import GAN
 from boceto.reporting import figures, lessons, networks, research
@@ -98,7 +98,7 @@ def network(source: str, at_kimg: float | None = None) -> tuple[str, GAN]:
     if at_kimg is not None and not 0 <= at_kimg < 1e9:
         raise UsageError(f"--at {at_kimg:g}: say after how many thousand images, 0 or more")
     gan = archs.build(wanted)
-    gan.reach(Clock(nimg=10**13 if at_kimg is None else round(at_kimg * 1000)))
+    gan.reach(AT_LAST if at_kimg is None else Clock(nimg=round(at_kimg * 1000)))
     return title, gan
 
 
