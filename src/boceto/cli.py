@@ -606,6 +606,127 @@ def doctor(run: Path | None = None, /, *, as_json: AsJson = False) -> None:
 
 
 @app.command
+def runs(
+    folder: Path,
+    /,
+    *,
+    out: Page = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs in a folder and below it, the newest first, and how each stands.
+
+    Example: `boceto runs . -o runs.html`
+
+    Parameters
+    ----------
+    folder
+        Where to look, up to six folders deep. Links and hidden folders are not followed.
+    out
+        Write one page instead, with the newest sheet of each run and the command that goes on with it.
+    """
+    from boceto.reporting import listing
+    from boceto.terminal import console, say
+
+    found = listing.find(folder)
+    if out is not None:
+        listing.write(found, out, _command)
+    if as_json:
+        _print_json({**found.as_dict(), "page": _told(out)})
+    elif out is not None:
+        say(f"{out}: open it in a browser")
+    else:
+        found.require_some()
+        console.print(listing.rows(found), soft_wrap=False)
+        for remark in listing.remarks(found):
+            say(remark)
+
+
+@app.command
+def snapshots(
+    run: Path,
+    /,
+    *,
+    out: Page = None,
+    seed: int = 0,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """List the snapshots of a run, or draw with each of them to pick one.
+
+    Example: `boceto snapshots run -o snapshots.html`
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    out
+        Write one page instead, with the same eight latents drawn by every snapshot.
+    seed
+        Which latents.
+    """
+    from boceto.reporting import snapshots as listing
+    from boceto.runs import Run
+    from boceto.terminal import Bar, console, say
+
+    opened = Run(run)
+    found = listing.find(opened)
+    if out is not None:
+        with Bar("Drawing", unit="snapshots") as bar:
+            how: dict[str, Any] = {"seed": seed, "device_name": device, "progress": None if as_json else bar.show}
+            listing.write(opened, found, out, _command, **how)
+    if as_json:
+        _print_json({"run": str(run), "snapshots": listing.as_dicts(found), "page": _told(out)})
+    elif out is not None:
+        say(f"{out}: open it in a browser")
+    else:
+        listing.require_some(opened, found)
+        console.print(listing.rows(found), soft_wrap=False)
+        for one in found:
+            if one.damage:
+                say(one.damage)
+        if sound := listing.newest_sound(found):
+            say(f"to draw with one:\n  {_command('sample', run, '--snapshot', sound.name)}")
+
+
+@app.command
+def compare(
+    *run: Path,
+    out: Page = None,
+    seed: int = 0,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Tell in what settings runs differ, and what came of each.
+
+    Example: `boceto compare run again -o compare.html`
+
+    Parameters
+    ----------
+    run
+        From 2 to 20 run folders.
+    out
+        Write one page instead, with pictures and curves too.
+    seed
+        Which latents.
+    """
+    from boceto.reporting import differing
+    from boceto.terminal import Bar, console, say
+
+    compared = differing.compare(run)
+    if out is not None:
+        with Bar("Drawing", unit="runs") as bar:
+            how: dict[str, Any] = {"seed": seed, "device_name": device, "progress": None if as_json else bar.show}
+            differing.write(compared, out, **how)
+    if as_json:
+        _print_json({**compared.as_dict(), "page": _told(out)})
+    elif out is not None:
+        say(f"{out}: open it in a browser")
+    else:
+        for part in differing.tables(compared, console.width):
+            console.print(part, soft_wrap=False)
+
+
+@app.command
 def figure(
     name: str | None = None,
     /,

@@ -36,7 +36,8 @@ def research(steps: Sequence[Step]) -> Figure:
 
     A run that began with another's nets (``--from``) has its arrow from that one, in green.
     """
-    steps = sorted(steps, key=lambda step: str(step.run.about.get("begun", "")))
+    # of two begun in one second, the one that another may have begun with comes first
+    steps = sorted(steps, key=lambda step: (str(step.run.about["begun"]), "origin" in step.run.about))
     pitch = _HIGH + _BETWEEN
     height = len(steps) * pitch - _BETWEEN + 0.2
     figure = Figure(figsize=(_LEFT + _WIDE + _RIGHT, height))
