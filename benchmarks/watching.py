@@ -1,64 +1,97 @@
-"""What does watching cost? The same steps with the closer look at every log line, and without any.
+"""What does watching cost? The same training watched as usual, and not watched at all.
 
-    .venv/bin/python benchmarks/watching.py [--recipe dcgan-64-quick] [--rounds 7]
+    OMP_NUM_THREADS=1 .venv/bin/python benchmarks/watching.py [--recipe dcgan-64-quick] [--lines 60]
 
-Both take turns, a log line's worth of steps each, in one process: trust the ratio, not the absolute figures.
+Watched: the closer look, the log, the doctor, the energy, the page that is kept up to date. Both run the real loop in
+one process and take turns step by step, so that whatever else the machine does falls on both: trust the ratio, not the
+absolute figures. Sheets, snapshots and their scores are left out on both sides: they are what a training is for.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
+import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+from boceto import archs, device, recipe
+from boceto.data import preparing, sketchbook
+from boceto.data.prepared import Prepared, held_out
+from boceto.reporting.page import LivePage
+from boceto.runs import Run
+from boceto.training import fit
 
-from boceto import device, recipe
-from boceto.state import State
-from boceto.training import Tick, steps
-from boceto.watching import Means
+_NEVER = ("watch.sample_kimg=1e9", "watch.snapshot_kimg=1e9", "watch.scored=0")
+_UNWATCHED = ("watch.log_kimg=1e9", "doctor.act=off", "data.held_out=0")
 
 
-def ticks(name: str, changes: list[str]) -> tuple[Iterator[Tick], float]:
-    """Endless steps on noise, and the images between two log lines."""
-    wanted = recipe.load(name).changed(changes)
-    compute = device.choose("auto", wanted.train.precision)
-    state = State.fresh(wanted, compute)
-    pixels = np.random.default_rng(0).integers(0, 256, (wanted.train.batch, *state.gan.image_shape), dtype=np.uint8)
+class Turns:
+    """Two trainings that go on one step at a time, one after the other; the seconds of each step."""
 
-    def pictures() -> Iterator[NDArray[np.uint8]]:
-        while True:
-            yield pixels
+    def __init__(self, steps: int) -> None:
+        self.seconds: dict[str, list[float]] = {"watched": [], "plain": []}
+        self._steps = steps
+        self._may = {name: threading.Semaphore(0) for name in self.seconds}
+        self._began = time.perf_counter()
 
-    return steps(state, pictures(), compute, wanted), wanted.watch.log_kimg * 1000
+    def begin(self) -> None:
+        self._may["watched"].release()
+
+    def stop(self, name: str) -> bool:
+        """What ``fit`` asks after each step: hand over, and come back when the other has done one."""
+        self.seconds[name].append(time.perf_counter() - self._began)
+        self._may["plain" if name == "watched" else "watched"].release()
+        if len(self.seconds[name]) >= self._steps:
+            return True
+        self.wait(name)
+        return False
+
+    def wait(self, name: str) -> None:
+        self._may[name].acquire()
+        self._began = time.perf_counter()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", default="dcgan-64-quick")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--lines", type=int, default=60, help="lines of the log")
     arguments = parser.parse_args()
-    watched, line = ticks(arguments.recipe, [])
-    plain, _ = ticks(arguments.recipe, ["watch.log_kimg=1e9"])
-    means, times = Means(), {"watched": list[float](), "plain": list[float]()}
-    for number in range(arguments.rounds + 1):
-        for name, run in (("watched", watched), ("plain", plain)):
-            began, tick = time.perf_counter(), next(run)
-            while tick.now.nimg < (number + 1) * line:
-                if name == "watched":
-                    means.add(tick.watched)
-                tick = next(run)
-            if name == "watched":
-                means.add(tick.watched)
-                means.take()
-            if number:  # the first round is slow
-                times[name].append(time.perf_counter() - began)
-    ratio = statistics.median(a / b for a, b in zip(times["watched"], times["plain"], strict=True))
-    print(f"{arguments.recipe}: a log line of {line:g} images, median of {arguments.rounds} rounds")
-    seconds = {name: statistics.median(taken) for name, taken in times.items()}
-    print(f"watched {seconds['watched']:.2f} s, plain {seconds['plain']:.2f} s: {ratio:.3f}×")
+    wanted = recipe.load(arguments.recipe).changed([*_NEVER, "train.kimg=1e9"])
+    compute = device.choose("auto", wanted.train.precision)
+    a_line = round(wanted.watch.log_kimg * 1000 / wanted.train.batch)
+    turns = Turns((arguments.lines + 1) * a_line)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        sketchbook.write(out / "book", 1000)
+        channels, height, width = archs.build(wanted).image_shape
+        preparing.prepare(out / "book", out / "data", size=f"{width}x{height}", grey=channels == 1)
+        data = Prepared(out / "data")
+        about = {
+            "begun": "",
+            "parameters": {"generator": 1, "discriminator": 1},
+            "software": {},
+            "hardware": {"device": compute.label},
+        }
+
+        def go(name: str, changes: tuple[str, ...]) -> None:
+            what = wanted.changed(changes)
+            counts = {"pictures": len(data), "held_out": held_out(len(data), what.data.held_out)}
+            of = {"folder": str(data.folder), "content_hash": data.content_hash, **counts}
+            run = Run.create(out / name, what, about | {"data": of})
+            trackers = [LivePage(run, 0)] if name == "watched" else []
+            turns.wait(name)
+            fit(run, data, compute, trackers=trackers, stop=lambda: turns.stop(name))
+
+        threads = [threading.Thread(target=go, args=pair) for pair in (("watched", ()), ("plain", _UNWATCHED))]
+        for thread in threads:
+            thread.start()
+        turns.begin()
+        for thread in threads:
+            thread.join()
+    watched, plain = (sum(turns.seconds[name][a_line:]) for name in ("watched", "plain"))  # the first line is slow
+    print(f"{arguments.recipe}, {compute.label}: {arguments.lines} lines of {a_line} steps")
+    print(f"watched {watched:.2f} s, plain {plain:.2f} s: {watched / plain:.3f}×")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import tomllib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -23,9 +25,9 @@ SOURCE = Path(boceto.__file__).parent
 # The rooms from the ground up; a module may import from its own row and from rows above it in this list only.
 FLOORS = [
     ["version", "errors"],
-    ["recipe", "clock", "device", "energy", "objectives", "balance", "nn", "workers", "scaling", "probing"],
+    ["recipe", "clock", "device", "energy", "objectives", "balance", "nn", "workers", "scaling"],
     ["gan"],
-    ["archs", "data", "runs"],
+    ["archs", "data", "runs", "probing"],
     ["sampling", "watching", "metrics", "doctor", "tracking"],
     ["state", "scoring"],
     ["training", "reporting"],
@@ -154,6 +156,30 @@ def test_a_step_moves_each_net_by_its_own_terms_only(name: str) -> None:
         list(steps(state, pictures, choose("cpu", "float32"), setting))
         moved = {key for key, p in state.gan.named_parameters() if (p - before[key]).abs().max() > 1e-20}
         assert moved == {key for key in before if key.startswith(moving)}
+
+
+def test_to_be_watched_changes_nothing(name: str) -> None:
+    """The closer look, at drawings held out too, leaves weights, statistics and moments as they would have been."""
+    after = []
+    for log_kimg in (1000.0, 0.008):
+        table = {
+            "arch": {"name": name, **TINY[name]},
+            "train": {"batch": 8, "precision": "float32"},
+            "watch": {"log_kimg": log_kimg},
+        }
+        setting = recipe.parse(table, "test")
+        compute = choose("cpu", "float32")
+        state = State.fresh(setting, compute)
+        random = np.random.Generator(np.random.PCG64(0))
+        pictures = [random.integers(0, 256, (8, *state.gan.image_shape), dtype=np.uint8) for _ in range(4)]
+        held_out = pictures.pop()[:5]
+        ticks = list(steps(state, pictures, compute, setting, partial(np.roll, held_out, axis=0)))
+        after.append((ticks[-1].watched, state))
+    (seldom, a), (always, b) = after
+    assert {"d/overfit", "d/held_out_right", "g/variety", "d/gradient", "g/update"} <= always.keys() - seldom.keys()
+    assert 0 <= float(always["d/held_out_right"]) <= 1 and np.isfinite(float(always["d/overfit"]))
+    assert all(torch.equal(x, b.gan.state_dict()[key]) for key, x in a.gan.state_dict().items())
+    assert all(torch.equal(x, b.ema.state_dict()[key]) for key, x in a.ema.state_dict().items())
 
 
 def test_save_and_load_give_the_same_picture(name: str, tmp_path: Path) -> None:

@@ -109,6 +109,15 @@ def test_d_that_knows_few_drawings_by_heart() -> None:
     assert found(lambda i: knows, pictures=500)["memorising"].nimg == 10_000
 
 
+def test_d_that_takes_drawings_it_never_saw_for_generated_ones() -> None:
+    knows: Line = {"d/real_right": 0.9, "d/fake_right": 0.9, "d/overfit": 0.8}
+    finding = found(lambda i: knows if i >= 30 else {"d/overfit": 0.05})["memorising"]
+    assert 30_000 <= finding.nimg <= 35_000 and "80 %" in finding.evidence
+    assert not found(lambda i: {"d/overfit": 0.3 if i % 4 else 1.5})  # a batch of few wanders
+    assert not found(lambda i: {"d/overfit": 2.0, "d/real_right": 0.55, "d/fake_right": 0.5})  # it tells nothing apart
+    assert not found(lambda i: {"d/real_right": 0.99, "d/fake_right": 0.8, "d/overfit": 0.05}, pictures=500)
+
+
 def test_live_and_afterwards_the_verdict_is_the_same() -> None:
     wanted = recipe.load("dcgan-64-quick")
     for change, _ in SICK.values():

@@ -75,3 +75,21 @@ def test_variety_tells_alike_from_different() -> None:
     assert two["g/distinct"] == pytest.approx(2 / 16)
     assert probing.variety(real[:1], real) == {}
     assert torch.isfinite(probing.variety(real, real[:1].expand(16, -1, -1, -1))["g/variety"])
+
+
+def test_a_d_that_knows_its_drawings_by_heart_is_told_from_one_that_does_not() -> None:
+    """Held-out drawings halfway between the known and the generated ones: r_v = ½; and D's statistics stay."""
+    gan = archs.build(recipe.parse({"arch": {"name": "dcgan", "resolution": 16, "d_norm": "batch"}}, "tests"))
+    torch.manual_seed(0)
+    held_out = torch.rand(8, 3, 16, 16) * 2 - 1
+    statistics = {key: value.clone() for key, value in gan.discriminator.named_buffers()}
+    assert statistics
+    mean = gan.discriminator(held_out).mean().detach()
+    for key, value in gan.discriminator.named_buffers():
+        value.copy_(statistics[key])
+    for known, expected in ((0.0, 0.0), (1.0, 0.5), (3.0, 0.75)):
+        watch = {"real": mean + known + torch.zeros(4), "fake": mean - 1 + torch.zeros(4)}
+        assert probing.overfit(gan, held_out, watch)["d/overfit"] == pytest.approx(expected, abs=1e-4)
+    level = {"real": mean + 1 + torch.zeros(4), "fake": mean + 1 + torch.zeros(4)}
+    assert probing.overfit(gan, held_out, level)["d/overfit"] == 2.0
+    assert all(torch.equal(value, statistics[key]) for key, value in gan.discriminator.named_buffers())

@@ -21,7 +21,7 @@ from torch import Tensor
 
 import boceto
 from boceto import starting, training
-from boceto.data.batches import batches
+from boceto.data.batches import batches, look
 from boceto.data.prepared import Prepared
 from boceto.device import choose
 from boceto.errors import Fault, UsageError
@@ -144,6 +144,46 @@ def test_log_lines_are_means_of_the_steps_between(tiny: Recipe, data: Prepared, 
     for i, entry in enumerate(run.read_log()):
         pair = [float(tick.watched["d/loss"]) for tick in ticks[2 * i : 2 * i + 2]]
         assert entry["d/loss"] == pytest.approx(np.mean(pair), abs=1e-5)
+
+
+def test_what_is_held_out_is_never_learned_from(
+    tiny: Recipe, data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned, held_out = data.split(16)
+    known, unknown = ({part.gather([i]).tobytes() for i in range(len(part))} for part in (learned, held_out))
+    assert len(known) == 24 and len(unknown) == 16 and not known & unknown
+    shown: dict[str, set[bytes]] = {"batches": set(), "look": set()}
+
+    def noting_batches(*args: Any, **how: Any) -> Any:
+        for pixels in batches(*args, **how):
+            shown["batches"] |= {picture.transpose(1, 2, 0).tobytes() for picture in pixels}
+            yield pixels
+
+    def noting_look(*args: Any, **how: Any) -> Any:
+        pixels = look(*args, **how)
+        shown["look"] |= {picture.transpose(1, 2, 0).tobytes() for picture in pixels}
+        return pixels
+
+    monkeypatch.setattr(training, "batches", noting_batches)
+    monkeypatch.setattr(training, "look", noting_look)
+    run = go(tiny, data, tmp_path / "run", "data.held_out=0.4", "train.kimg=0.24")
+    assert shown["batches"] == known and shown["look"] == unknown
+    assert (run.pictures, run.held_out) == (24, 16)
+    assert all({"d/overfit", "d/held_out_score", "d/held_out_right"} <= entry.keys() for entry in run.read_log())
+    with pytest.raises(UsageError, match="held_out cannot change"):
+        starting.resume(run.folder, changes=["data.held_out=0.45"])
+
+
+def test_a_run_begun_before_there_was_holding_out_goes_on_with_all(
+    tiny: Recipe, data: Prepared, tmp_path: Path
+) -> None:
+    run = go(tiny, data, tmp_path / "run", "data.held_out=0.4", "train.kimg=0.032")
+    about = json.loads((run.folder / "run.json").read_text())
+    del about["data"]["held_out"]
+    (run.folder / "run.json").write_text(json.dumps(about))
+    old = starting.resume(run.folder, changes=["train.kimg=0.064"])
+    assert (old.pictures, old.held_out) == (40, 0)
+    assert "d/overfit" not in old.read_log()[-1]
 
 
 def test_minutes_stop_a_run(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:

@@ -597,7 +597,7 @@ def doctor(run: Path | None = None, /, *, as_json: AsJson = False) -> None:
         return
     opened = Run(run)
     log, treated = opened.read_log(), opened.treatments()
-    findings = examine(log, opened.treated, int(opened.about["data"]["pictures"]))
+    findings = examine(log, opened.treated, opened.pictures)
     if as_json:
         _print_json({"lines": len(log), "findings": [finding.told() for finding in findings], "treatments": treated})
         return

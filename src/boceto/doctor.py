@@ -20,6 +20,8 @@ Line = Mapping[str, float]
 _KEPT = 64  # lines that "usual" is worked out from
 _HALF = 4  # scores that tell where it goes, beside as many before them
 _FEW = 16  # lines that do not tell much
+_MANY = 8  # lines that even out what is seen in one batch
+_TELLS_APART = 1.2  # of 2, D's shares of right answers: by chance they add up to 1
 _ENOUGH = 6  # lines before anything is usual
 
 
@@ -124,7 +126,7 @@ def _vanishing(at: Sight) -> str:
         gradient, usual = at.get(f"{net}/gradient"), at.usual(f"{net}/gradient")
         if gradient < at.how.vanishing * usual:
             return f"{name}'s gradient is {usual / max(gradient, 1e-30):,.0f} times smaller than it was"
-    spread = [_spread(at.latest(f"{net}/loss", 8)) for net in _NET]
+    spread = [_spread(at.latest(f"{net}/loss", _MANY)) for net in _NET]
     if all(value < at.how.frozen for value in spread):
         return "neither loss has changed over eight lines"
     return ""
@@ -165,6 +167,12 @@ def _partial_collapse(at: Sight) -> str:
 
 
 def _memorising(at: Sight) -> str:
+    if "d/overfit" in at.line:
+        lately = at.latest("d/overfit", _MANY)
+        tells_apart = at.get("d/real_right") + at.get("d/fake_right") > _TELLS_APART
+        if tells_apart and lately and median(lately) > at.how.overfit:
+            return f"D takes held-out drawings {100 * median(lately):.0f} % of the way for generated ones"
+        return ""
     epochs = at.get("nimg") / at.pictures
     if at.recipe.objective.loss not in _SIGNED or epochs < at.how.memorising_epochs:
         return ""

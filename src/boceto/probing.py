@@ -1,4 +1,5 @@
-"""A closer look at the steps that are logged: gradients and updates layer by layer, and how varied G's pictures are.
+"""A closer look at the steps that are logged: gradients and updates layer by layer, how varied G's pictures are, and
+whether D knows the drawings by heart.
 
 Everything stays on the device as 0-d tensors until the line is written, and nothing is looked at in between, so that
 watching costs little and the loop never waits for it.
@@ -12,6 +13,8 @@ from contextlib import contextmanager
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from boceto.gan import GAN
 
 _SIDE = 16  # pixels: pictures are compared at this side, where a line or two more do not make another picture
 _ALIKE = 0.25  # of the drawings' mean distance: closer than that, two pictures are one
@@ -88,6 +91,28 @@ def variety(fake: Tensor, real: Tensor) -> dict[str, Tensor]:
     return {
         "g/variety": between.sum() / pairs[0] / usual,
         "g/distinct": (nearest > _ALIKE * usual).float().mean(),
+    }
+
+
+@torch.no_grad()
+def overfit(gan: GAN, held_out: Tensor, watch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """How D takes drawings (N, C, H, W) that it has never learned from; ``watch``: its logits of the others.
+
+    ``d/held_out_score``, ``d/held_out_right``: as of the real ones.
+    ``d/overfit``: (E[real] − E[held out]) / (E[real] − E[generated]) of the logits; 0 = it tells them from those it
+    learned from not at all, 1 = it takes them for generated ones (r_v, Karras et al. 2020, Training Generative
+    Adversarial Networks with Limited Data, eq. 1). Where D tells nothing apart the quotient means nothing.
+    """
+    statistics = [(buffer, buffer.clone()) for buffer in gan.discriminator.buffers()]
+    logits = gan.judge(gan.shown(held_out))
+    for buffer, before in statistics:  # batch norm shall not learn from them
+        buffer.copy_(before)
+    real, fake = watch["real"].mean(), watch["fake"].mean()
+    apart = (real - logits.mean()) / (real - fake).clamp(min=1e-3)
+    return {
+        "d/held_out_score": logits.sigmoid().mean(),
+        "d/held_out_right": (logits > 0).float().mean(),
+        "d/overfit": apart.clamp(-2.0, 2.0),
     }
 
 

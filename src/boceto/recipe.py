@@ -72,6 +72,11 @@ class DataPart(Section):
         "epoch; the single ones ask for train.batch = 1",
     )
     flip: bool = Field(False, description="mirror every other picture, at random, left to right")
+    held_out: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.05,
+        description="share of the pictures that is never learned from, to see whether D knows the others by heart "
+        "(1,000 at most; none if they would be fewer than 16)",
+    )
 
 
 class ObjectivePart(Section):
@@ -190,8 +195,11 @@ class DoctorPart(Section):
     certain: Annotated[float, Field(gt=0.5, le=1)] = Field(0.985, description="D, right that often, is too certain")
     collapse: NotNegative = Field(0.1, description="variety (1 = as the drawings) below which G draws one picture")
     partial_collapse: NotNegative = Field(0.5, description="variety below which G draws a few pictures only")
-    memorising: Annotated[float, Field(gt=0.5, le=1)] = Field(0.95, description="share of the drawings D then knows")
-    memorising_epochs: NotNegative = Field(20.0, description="not before so many epochs")
+    overfit: Positive = Field(0.5, description="D takes held-out drawings for generated ones; 1 = entirely")
+    memorising: Annotated[float, Field(gt=0.5, le=1)] = Field(
+        0.95, description="where none are held out: share of the drawings that D then knows"
+    )
+    memorising_epochs: NotNegative = Field(20.0, description="and that not before so many epochs")
     starvation: Annotated[float, Field(gt=0, le=1)] = Field(0.3, description="share of the time spent waiting for data")
     rate_high: Positive = Field(0.05, description="relative change of weights in a step that is too much")
     rate_low: NotNegative = Field(1e-6, description="and that is too little")

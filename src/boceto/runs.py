@@ -140,6 +140,16 @@ class Run:
         """What tells this run from any other of the same recipe and data."""
         return str(self.about["id"])
 
+    @property
+    def held_out(self) -> int:
+        """Pictures of its dataset that it never learns from."""
+        return int(self.about["data"].get("held_out", 0))
+
+    @property
+    def pictures(self) -> int:
+        """Pictures that it learns from; they make an epoch."""
+        return int(self.about["data"]["pictures"]) - self.held_out
+
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """Keep other processes from training this run meanwhile; raises UsageError, naming it, if one does already."""
@@ -436,7 +446,8 @@ def _read_json(path: Path) -> dict[str, Any]:
             raise ValueError(f"it is not in format {FORMAT}")
         data, sizes = found["data"], found["parameters"]
         found["id"], found["begun"], data["folder"], data["content_hash"], found["hardware"]["device"]
-        if not (data["pictures"] > 0 <= min(sizes["generator"], sizes["discriminator"])):
+        smallest = min(sizes["generator"], sizes["discriminator"])
+        if not (data["pictures"] > int(data.get("held_out", 0)) >= 0 <= smallest):
             raise ValueError("its counts are no counts")
         dict(found["software"]), dict(found["hardware"]), dict(found.get("origin", {}))
     except (ValueError, KeyError, TypeError) as error:

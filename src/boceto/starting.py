@@ -19,7 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from boceto import archs, device, recipe, sampling, scoring, tracking, training
 from boceto.clock import AT_LAST
-from boceto.data.prepared import Prepared
+from boceto.data.prepared import Prepared, held_out
 from boceto.device import Compute
 from boceto.errors import NotEnoughMemory, UsageError
 from boceto.gan import GAN
@@ -215,10 +215,12 @@ def _fitted(wanted: Recipe, data: Prepared) -> Recipe:
         )
     if len(data) < 2:
         raise UsageError(f"{data.folder} holds a single picture; there is nothing to learn between, so add drawings")
-    if len(data) < (largest := max(gan.batch_sizes)):
+    kept = held_out(len(data), wanted.data.held_out)
+    if (learned := len(data) - kept) < (largest := max(gan.batch_sizes)):
+        beside = f" beside the {kept} held out" if kept else ""
         raise UsageError(
-            f"{data.folder} holds {len(data)} pictures, fewer than a batch of {largest}; "
-            f"add drawings or use {_with_batch(wanted, max(1, len(data) // 2))}"
+            f"{data.folder} holds {learned} pictures{beside}, fewer than a batch of {largest}; "
+            f"add drawings or use {_with_batch(wanted, max(1, learned // 2))}"
         )
     _require_sound(gan, wanted)
     return wanted
@@ -278,8 +280,8 @@ def _require_same_recipe(run: Run, wanted: Recipe) -> None:
 
 
 def _is_fixed(key: str) -> bool:
-    """The network, the seed and the fixed latents make a run what it is."""
-    return key.startswith("arch.") or key in ("train.seed", "watch.samples")
+    """The network, the seed, the fixed latents and what is held out make a run what it is."""
+    return key.startswith("arch.") or key in ("train.seed", "watch.samples", "data.held_out")
 
 
 def _require_same_origin(run: Run, origin: Path | str | None) -> None:
@@ -307,11 +309,16 @@ def _about(wanted: Recipe, data: Prepared, compute: Compute) -> dict[str, Any]:
     return {
         "parameters": {name: sum(p.numel() for p in net.parameters()) for name, net in nets.items()},
         "begun": datetime.now(UTC).isoformat(timespec="seconds"),
-        "data": {"folder": str(data.folder.resolve()), "content_hash": data.content_hash, "pictures": len(data)},
+        "data": {"folder": str(data.folder.resolve()), "content_hash": data.content_hash, **_counts(wanted, data)},
         "software": {"boceto": __version__, "torch": torch.__version__, "python": platform.python_version()},
         "hardware": {"device": compute.label, "system": platform.platform()},
         "command": sys.argv,
     }
+
+
+def _counts(wanted: Recipe, data: Prepared) -> dict[str, int]:
+    """Pictures in all, and how many of them are held out."""
+    return {"pictures": len(data), "held_out": held_out(len(data), wanted.data.held_out)}
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ from torch.optim import Optimizer
 from boceto import probing, sampling
 from boceto.balance import accuracy, most, plant
 from boceto.clock import Clock, at, ema_beta
-from boceto.data.batches import batches
+from boceto.data.batches import batches, look
 from boceto.data.prepared import Prepared
 from boceto.device import Compute
 from boceto.doctor import Doctor, Finding, treatment
@@ -40,6 +40,8 @@ from boceto.state import State
 from boceto.tracking import Tracker
 from boceto.watching import Means, Pace, Progress, Timed
 
+_LOOK = 64  # held-out pictures at a time
+
 Evaluator = Callable[[nn.Module, Clock], Iterable[tuple[str, float]]]
 
 
@@ -51,9 +53,16 @@ class Tick:
     watched: dict[str, Tensor]
 
 
-def steps(state: State, pictures: Iterable[NDArray[np.uint8]], compute: Compute, recipe: Recipe) -> Iterator[Tick]:
+def steps(
+    state: State,
+    pictures: Iterable[NDArray[np.uint8]],
+    compute: Compute,
+    recipe: Recipe,
+    held_out: Callable[[int], NDArray[np.uint8]] | None = None,
+) -> Iterator[Tick]:
     """Train on batches of uint8 (N, C, H, W); yield one Tick a step. Touches no disk, prints nothing.
 
+    ``held_out``: pictures of the same form that it never trains on, to be looked at after so many images.
     A step is ``balance.d_turns`` turns of D, each on a batch of its own, then ``balance.g_turns`` turns of G.
     """
     gan, how, stream = state.gan, recipe.balance, iter(pictures)
@@ -88,6 +97,10 @@ def steps(state: State, pictures: Iterable[NDArray[np.uint8]], compute: Compute,
         if how.update == "simultaneous":
             _move(state, "discriminator", probed)
 
+        if probed is not None and held_out is not None:
+            with compute.autocast():
+                probed |= probing.overfit(gan, _real(held_out(now.nimg), compute), d.watch)
+
         state.now = now.tick(seen)
         _average(state.ema, gan.generator, ema_beta(state.now, recipe.train.ema_kimg))
         yield Tick(state.now, _watched(d, g, batch.planted) | (probed or {}))
@@ -114,13 +127,17 @@ def speed(recipe: Recipe, compute: Compute, nimg: int = 0, seconds: float = 2.0)
 
 def _batch(state: State, pixels: NDArray[np.uint8], recipe: Recipe) -> Batch:
     """Pictures and latents of one turn, generated pictures among the real ones if the recipe wants that."""
-    levels = torch.from_numpy(pixels).to(state.compute.device, non_blocking=True)
-    real, largest, planted = to_signed(levels, state.compute.memory_format), recipe.balance.fake_as_real, None
+    real, largest, planted = _real(pixels, state.compute), recipe.balance.fake_as_real, None
     if count := most(len(real), largest):
         with torch.no_grad(), state.compute.autocast():
             fakes = enlarged(state.gan.generator(_latents(state, count)), real.shape[2:])
         real, planted = plant(real, fakes, state.d_accuracy, largest)
     return Batch(real, _latents(state, len(real)), planted=planted)
+
+
+def _real(pixels: NDArray[np.uint8], compute: Compute) -> Tensor:
+    """uint8 (N, C, H, W) → [-1, 1] on the device."""
+    return to_signed(torch.from_numpy(pixels).to(compute.device, non_blocking=True), compute.memory_format)
 
 
 def _latents(state: State, n: int) -> Tensor:
@@ -228,11 +245,16 @@ def fit(
     if finished(state, recipe):
         return state
     means, pace, earlier = Means(), Pace(recipe.train, state.now.nimg, state.seconds), run.spent()
-    doctor = Doctor(recipe, len(data), run.read_log())
+    learned, held_out = data.split(run.held_out)
+    doctor = Doctor(recipe, len(learned), run.read_log())
     how, batch = recipe.data, state.gan.batch_at
-    stream = Timed(batches(data, seed=train.seed, nimg=state.now.nimg, batch=batch, flip=how.flip, order=how.order))
+    stream = Timed(batches(learned, seed=train.seed, nimg=state.now.nimg, batch=batch, flip=how.flip, order=how.order))
+
+    def unseen(nimg: int) -> NDArray[np.uint8]:
+        return look(held_out, train.seed, nimg, min(_LOOK, train.micro_batch or batch(nimg)))
+
     with Meter(gpu=compute.card) as meter:
-        for tick in steps(state, stream, compute, recipe):
+        for tick in steps(state, stream, compute, recipe, unseen if len(held_out) else None):
             means.add(tick.watched)
             now, state.seconds = tick.now, pace.seconds()
             leaving = stop() or finished(state, recipe)

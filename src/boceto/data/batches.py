@@ -20,11 +20,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from boceto.data.prepared import Prepared
+from boceto.data.prepared import Pictures
 from boceto.recipe import Order
 
 # What a generator is for: streams of one seed must not repeat each other.
-_EPOCH, _MIRROR, _DRAW, _MEMBERS, _ROUND = range(5)
+_EPOCH, _MIRROR, _DRAW, _MEMBERS, _ROUND, _LOOK = range(6)
 
 
 def indices(seed: int, nimg: int, batch: int, count: int, order: Order = "shuffled") -> NDArray[np.int64]:
@@ -52,7 +52,7 @@ def mirrored(seed: int, nimg: int, batch: int) -> NDArray[np.bool_]:
 
 
 def batches(
-    data: Prepared,
+    data: Pictures,
     *,
     seed: int,
     nimg: int,
@@ -70,8 +70,17 @@ def batches(
         if flip:
             chosen = mirrored(seed, nimg, n)
             pixels[chosen] = pixels[chosen, :, ::-1]
-        yield np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+        yield _channels_first(pixels)
         nimg += n
+
+
+def look(data: Pictures, seed: int, nimg: int, most: int) -> NDArray[np.uint8]:
+    """Up to ``most`` different pictures to look at after ``nimg`` images: uint8 (N, C, H, W)."""
+    return _channels_first(data.gather(_random(seed, nimg, _LOOK).permutation(len(data))[:most]))
+
+
+def _channels_first(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
 
 
 def _random(seed: int, number: int, purpose: int) -> np.random.Generator:

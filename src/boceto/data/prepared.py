@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from boceto.errors import BocetoError, Fault, UsageError, os_errors
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+_LEAST_HELD_OUT, _MOST_HELD_OUT = 16, 1000
 _CHUNK = 2**23  # bytes read between two words on how far it is
 _LEFT_OUT = {"tags": "by the tag query"}  # as people say it
 
@@ -31,6 +32,33 @@ def sha256(path: Path) -> str:
     """Hex digest of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Pictures(Protocol):
+    """What can be learned from: so many pictures of one shape (H, W, C), by their numbers."""
+
+    shape: tuple[int, int, int]
+
+    def __len__(self) -> int: ...
+
+    def gather(self, indices: Iterable[int]) -> NDArray[np.uint8]:
+        """Copy the pictures of these numbers (0 … len−1): uint8 (n, H, W, C)."""
+        ...
+
+
+class Part:
+    """Some pictures of others, in their order there."""
+
+    def __init__(self, whole: Pictures, numbers: NDArray[np.int64]) -> None:
+        self.shape = whole.shape
+        self._whole, self._numbers = whole, np.sort(numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def gather(self, indices: Iterable[int]) -> NDArray[np.uint8]:
+        """Copy the pictures of these numbers (0 … len−1): uint8 (n, H, W, C)."""
+        return self._whole.gather(self._numbers[np.asarray(list(indices), dtype=np.int64)])
 
 
 class Prepared:
@@ -79,6 +107,11 @@ class Prepared:
     def gather(self, indices: Iterable[int]) -> NDArray[np.uint8]:
         """Copy the pictures of these numbers (0 … len−1), of pairs the targets: uint8 (n, H, W, C)."""
         return self._stored(indices)[..., -self.shape[2] :]
+
+    def split(self, held_out: int) -> tuple[Part, Part]:
+        """The pictures to learn from, and so many held out: the same ones whenever and for whomever it is asked."""
+        order = np.random.Generator(np.random.PCG64(0)).permutation(len(self))
+        return Part(self, order[held_out:]), Part(self, order[:held_out])
 
     def gather_pairs(self, indices: Iterable[int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Copy (sources, targets) of these numbers: uint8 (n, H, W, C) each. Raises UsageError without pairs."""
@@ -149,6 +182,12 @@ class Prepared:
         if stretch := m.get("stretch"):
             said.append(f"sides stretched by {stretch['mean']:.2f} on average, {stretch['largest']:.2f} at most")
         return "; ".join(said)
+
+
+def held_out(count: int, share: float) -> int:
+    """How many of ``count`` pictures are held out when such a share is wanted: too few to tell from are none."""
+    wanted = min(round(share * count), _MOST_HELD_OUT)
+    return wanted if wanted >= _LEAST_HELD_OUT else 0
 
 
 def is_prepared(folder: Path) -> bool:

@@ -105,6 +105,7 @@ def _surroundings(run: Run) -> dict[str, Any]:
         "drawings": Path(str(about["data"]["folder"])).name,
         "drawings' hash": str(about["data"]["content_hash"])[:_HASH],
         "number of drawings": about["data"]["pictures"],
+        "of them held out": run.held_out,
     }
     if origin := about.get("origin"):
         told["begun from"] = f"{Path(str(origin.get('run'))).name} {origin.get('snapshot')}"

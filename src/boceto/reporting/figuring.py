@@ -145,7 +145,7 @@ def _scores(wish: Wish) -> Figure:
 
 def _epochs(wish: Wish) -> Figure:
     run = Run(wish.what[0])
-    return figures.epochs(_log(run, "d/loss", "g/loss"), int(run.about["data"]["pictures"]))
+    return figures.epochs(_log(run, "d/loss", "g/loss"), run.pictures)
 
 
 def _confusion(wish: Wish) -> Figure:

@@ -53,7 +53,7 @@ def report(run: Path | str, *, data: Path | str | None = None, live: bool = Fals
             write_image(folder / f"{name}.png", figures.raster(chart))
         write_text(folder / f"{name}.svg", figures.svg(chart))
     page = opened.folder / "report.html"
-    findings = doctor.examine(opened.read_log(), opened.treated, int(opened.about["data"]["pictures"]))
+    findings = doctor.examine(opened.read_log(), opened.treated, opened.pictures)
     html = render(
         "page.html.j2",
         name=opened.folder.resolve().name,
@@ -170,8 +170,8 @@ def _facts(run: Run, nimg: int, log: list[dict[str, Any]]) -> dict[str, str]:
     size = about["parameters"]
     return {
         "architecture": f"{recipe.arch['name']}: {size['generator']:,} parameters in G, {size['discriminator']:,} in D",
-        "drawings": f"{about['data']['pictures']:,}",
-        "images seen": f"{nimg:,} ({nimg / about['data']['pictures']:.1f} epochs)",
+        "drawings": f"{run.pictures:,}" + (f", and {run.held_out:,} held out" if run.held_out else ""),
+        "images seen": f"{nimg:,} ({nimg / run.pictures:.1f} epochs)",
         "training time": f"{timedelta(seconds=round(seconds))}",
         "speed": f"{last.get('nimg', 0) / seconds:.1f} images/s" if seconds else "unknown",
         "device": about["hardware"]["device"],

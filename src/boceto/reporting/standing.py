@@ -27,7 +27,7 @@ class Standing:
     @property
     def epochs(self) -> float:
         """How often it has seen every drawing."""
-        return self.nimg / int(self.run.about["data"]["pictures"])
+        return self.nimg / self.run.pictures
 
     @property
     def seconds(self) -> float:
