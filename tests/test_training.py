@@ -320,7 +320,7 @@ def test_pickles_are_not_loaded(tiny: Recipe, data: Prepared, tmp_path: Path) ->
         starting.resume(run.folder, changes=["train.kimg=1"])
 
 
-@pytest.mark.parametrize("about", ["{}", '{"format": 1}', '{"format": 1, "data": []}', "[", '{"format": 99}'])
+@pytest.mark.parametrize("about", ["{}", '{"format": 1}', '{"format": 1, "data": []}', "[", '{"format": "1"}'])
 def test_a_damaged_account_of_the_run_is_named(tiny: Recipe, data: Prepared, tmp_path: Path, about: str) -> None:
     run = go(tiny, data, tmp_path / "run")
     (run.folder / "run.json").write_text(about)

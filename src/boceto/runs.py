@@ -442,8 +442,10 @@ def _read_json(path: Path) -> dict[str, Any]:
         content = path.read_bytes()
     try:
         found = json.loads(content)
-        if not isinstance(found, dict) or found.get("format") != FORMAT:
-            raise ValueError(f"it is not in format {FORMAT}")
+        if not isinstance(found, dict) or not isinstance(found.get("format"), int):
+            raise ValueError("it names no format")
+        if (version := found["format"]) != FORMAT:
+            raise Fault(f"{path} is in format {version}, this boceto reads {FORMAT}; open it with a newer boceto")
         data, sizes = found["data"], found["parameters"]
         found["id"], found["begun"], data["folder"], data["content_hash"], found["hardware"]["device"]
         smallest = min(sizes["generator"], sizes["discriminator"])

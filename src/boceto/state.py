@@ -102,10 +102,12 @@ class State:
         if metadata.get("run") != run_id:
             raise Fault(f"{path} belongs to another run; put back the file of this one, or train with another --out")
         try:
-            self.now, self.seconds = Clock(**json.loads(metadata["clock"])), float(metadata["seconds"])
+            clock = json.loads(metadata["clock"])
+            seconds = clock.pop("seconds", None)  # its place in the first version, which had no D's accuracy yet
+            self.now, self.seconds = Clock(**clock), float(metadata["seconds"] if seconds is None else seconds)
             self.reach(self.now.before)
             self._restore(tensors, path)
-            self.d_accuracy.copy_(tensors["balance.d_accuracy"])
+            self.d_accuracy.copy_(tensors.get("balance.d_accuracy", self.d_accuracy))
             for name, optimiser, parameter in self._optimised():
                 moments = {key: tensors[f"{name}.{key}"] for key in MOMENTS if f"{name}.{key}" in tensors}
                 if moments:
