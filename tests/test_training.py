@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import os
 import shutil
 import signal
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor
 
 import boceto
-from boceto import starting, training
+from boceto import doctor, starting, training
 from boceto.data.batches import batches, look
 from boceto.data.prepared import Prepared
 from boceto.device import choose
@@ -212,6 +213,13 @@ def test_divergence_ends_in_one_sentence_and_keeps_the_last_state(tiny: Recipe, 
     with pytest.raises(Fault, match=r"training diverged: .*not finite"):
         starting.resume(run.folder, changes=["train.kimg=5", "train.g_lr=1e30"], device_name="cpu")
     assert run.state.read_bytes() == before
+    log, kept = run.read_log(broken=True), run.read_log()
+    assert [line["nimg"] for line in log] == [16, 32, 48, 64, 80] and math.isnan(log[-1]["g/loss"])
+    assert "g/loss" not in kept[-1] and "NaN" not in (run.folder / "log.jsonl").read_text("utf-8")
+    assert "explosion" in [finding.name for finding in doctor.examine(log, run.recipe, 40)]
+    again = starting.resume(run.folder, changes=["train.kimg=0.08", "train.g_lr=1e-4"], device_name="cpu")
+    assert [line["nimg"] for line in again.read_log(broken=True)] == [16, 32, 48, 64, 80]
+    assert math.isfinite(again.read_log()[-1]["g/loss"])
 
 
 def test_a_run_refuses_another_recipe_and_other_pictures(

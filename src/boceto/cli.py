@@ -596,7 +596,7 @@ def doctor(run: Path | None = None, /, *, as_json: AsJson = False) -> None:
                 say(f"{rule.name:17} {rule.about}")
         return
     opened = Run(run)
-    log, treated = opened.read_log(), opened.treatments()
+    log, treated = opened.read_log(broken=True), opened.treatments()
     findings = examine(log, opened.treated, opened.pictures)
     if as_json:
         _print_json({"lines": len(log), "findings": [finding.told() for finding in findings], "treatments": treated})

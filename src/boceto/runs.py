@@ -190,12 +190,15 @@ class Run:
     # ── the log ──
 
     def log(self, entry: Mapping[str, Any]) -> None:
-        """Append one line; values must be plain numbers and words."""
+        """Append one line of numbers; one that is not finite becomes ``null``."""
         with os_errors("write", self.folder / LOG), (self.folder / LOG).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+            file.write(_log_line(entry))
 
-    def read_log(self) -> list[dict[str, Any]]:
-        """All whole lines of the log, in order; a last line cut short by a kill is passed over."""
+    def read_log(self, *, broken: bool = False) -> list[dict[str, Any]]:
+        """All whole lines of the log, in order; a last line cut short by a kill is passed over.
+
+        Numbers that were not finite are left out, or with ``broken`` are NaN.
+        """
         path = self.folder / LOG
         if not path.exists():
             return []
@@ -206,13 +209,14 @@ class Run:
             with contextlib.suppress(ValueError, RecursionError, OverflowError):
                 entry = json.loads(line)
                 if _is_log_entry(entry):
-                    entries.append(entry)
+                    known = ((key, math.nan if value is None else value) for key, value in entry.items())
+                    entries.append({key: value for key, value in known if broken or math.isfinite(value)})
         return entries
 
     def rewind_log(self, nimg: int) -> None:
         """Drop what was logged after ``nimg`` images, so that a resumed run writes no line twice."""
-        entries = [entry for entry in self.read_log() if entry["nimg"] <= nimg]
-        write_text(self.folder / LOG, "".join(json.dumps(entry) + "\n" for entry in entries))
+        entries = [entry for entry in self.read_log(broken=True) if entry["nimg"] <= nimg]
+        write_text(self.folder / LOG, "".join(map(_log_line, entries)))
 
     # ── treatments ──
 
@@ -421,12 +425,16 @@ def _as_os_error(error: Exception) -> OSError:
     return OSError(int(number), text) if number.isdecimal() else OSError(text)
 
 
+def _log_line(entry: Mapping[str, Any]) -> str:
+    return json.dumps({key: value if math.isfinite(value) else None for key, value in entry.items()}) + "\n"
+
+
 def _is_log_entry(entry: object) -> bool:
     """A line of numbers that says when it was written; anything else in the log is damage."""
     return (
         isinstance(entry, dict)
         and isinstance(entry.get("nimg"), int)
-        and all(isinstance(value, int | float) and math.isfinite(value) for value in entry.values())
+        and all(value is None or (isinstance(value, int | float) and math.isfinite(value)) for value in entry.values())
     )
 
 

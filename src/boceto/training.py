@@ -269,12 +269,12 @@ def fit(
                     show(pace.progress(now.nimg, latest, (str(ill),)))
                     _treat(run, ill, state, compute, origin)
                     break
-                _refuse_divergence(run, now, latest)
                 run.log(line)
                 for tracker in trackers:
                     tracker.line(line)
                     for finding in found:
                         tracker.finding(now.nimg, str(finding))
+                _refuse_divergence(run, now, latest)
                 show(pace.progress(now.nimg, latest, tuple(map(str, found))))
             elif pace.quiet():
                 show(pace.progress(now.nimg))

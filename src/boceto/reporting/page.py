@@ -53,7 +53,7 @@ def report(run: Path | str, *, data: Path | str | None = None, live: bool = Fals
             write_image(folder / f"{name}.png", figures.raster(chart))
         write_text(folder / f"{name}.svg", figures.svg(chart))
     page = opened.folder / "report.html"
-    findings = doctor.examine(opened.read_log(), opened.treated, opened.pictures)
+    findings = doctor.examine(opened.read_log(broken=True), opened.treated, opened.pictures)
     html = render(
         "page.html.j2",
         name=opened.folder.resolve().name,
