@@ -21,6 +21,7 @@ _KEPT = 64  # lines that "usual" is worked out from
 _HALF = 4  # scores that tell where it goes, beside as many before them
 _FEW = 16  # lines that do not tell much
 _MANY = 8  # lines that even out what is seen in one batch
+_ONE_DRAWING = 20.0  # G's variety, were the drawings all but the same
 _TELLS_APART = 1.2  # of 2, D's shares of right answers: by chance they add up to 1
 _ENOUGH = 6  # lines before anything is usual
 
@@ -111,21 +112,26 @@ def _explosion(at: Sight) -> str:
     for net, name in _NET.items():
         gradient, usual = at.get(f"{net}/gradient"), at.usual(f"{net}/gradient")
         if gradient > at.how.explosion * usual:
-            return f"{name}'s gradient is {gradient / usual:,.0f} times as large as usual"
+            return f"{name}'s gradient is {_times(gradient, usual)} times as large as usual"
         loss, normal = abs(at.get(f"{net}/loss")), abs(at.usual(f"{net}/loss"))
         if loss > at.how.explosion * max(normal, 1.0):
             return f"{name}'s loss is {loss:,.0f}, usually {normal:.2g}"
     return ""
 
 
+def _times(large: float, small: float) -> str:
+    """How many times as large, in words; a quotient beyond all measure is not worked out."""
+    return f"{large / small:,.0f}" if small * 1e9 > large else "over a milliard"
+
+
 def _vanishing(at: Sight) -> str:
     for net, name in _NET.items():
         first, last = at.side(net)
         if first < at.how.vanishing * last:
-            return f"{name}'s gradient is {last / max(first, 1e-30):,.0f} times smaller at its input than at its output"
+            return f"{name}'s gradient is {_times(last, first)} times smaller at its input than at its output"
         gradient, usual = at.get(f"{net}/gradient"), at.usual(f"{net}/gradient")
         if gradient < at.how.vanishing * usual:
-            return f"{name}'s gradient is {usual / max(gradient, 1e-30):,.0f} times smaller than it was"
+            return f"{name}'s gradient is {_times(usual, gradient)} times smaller than it was"
     spread = [_spread(at.latest(f"{net}/loss", _MANY)) for net in _NET]
     if all(value < at.how.frozen for value in spread):
         return "neither loss has changed over eight lines"
@@ -167,6 +173,8 @@ def _partial_collapse(at: Sight) -> str:
 
 
 def _memorising(at: Sight) -> str:
+    if at.get("g/variety") > _ONE_DRAWING:
+        return "the drawings hardly differ from each other, so that there is one to learn"
     if "d/overfit" in at.line:
         lately = at.latest("d/overfit", _MANY)
         tells_apart = at.get("d/real_right") + at.get("d/fake_right") > _TELLS_APART
@@ -211,7 +219,8 @@ def _rate_high(at: Sight) -> str:
 
 def _rate_low(at: Sight) -> str:
     for net, name in _NET.items():
-        if (moved := at.get(f"{net}/update")) < at.how.rate_low:
+        known = [line.get(f"{net}/update", 0.0) for line in at.before]
+        if (moved := at.get(f"{net}/update")) < at.how.rate_low and max(known, default=0.0) < 10 * at.how.rate_low:
             return f"a step moves {name}'s weights by {1e6 * moved:.2g} millionths of their size"
     return ""
 
@@ -277,7 +286,7 @@ RULES = (
     ),
     Rule(
         "rate-low",
-        "steps so small that nothing is learned",
+        "steps so small, from the beginning, that nothing is learned",
         "raise train.d_lr and train.g_lr, for example to 2e-4",
         _rate_low,
         grave=False,

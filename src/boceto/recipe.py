@@ -188,13 +188,15 @@ class DoctorPart(Section):
     tries: int = Field(3, ge=1, le=100, description="roll-backs before the run is given up")
     ease: Annotated[float, Field(gt=0, lt=1)] = Field(0.5, description="what a roll-back multiplies rates with")
     patience: int = Field(5, ge=1, le=1000, description="lines of the log on which a fault must be seen")
-    warm_up_kimg: NotNegative = Field(8.0, description="before so many thousand images G's variety is not judged")
+    warm_up_kimg: NotNegative = Field(16.0, description="before so many thousand images G's variety is not judged")
     explosion: Positive = Field(30.0, description="a gradient or loss so many times as large as usual explodes")
     vanishing: Positive = Field(1e-4, description="a gradient that small a share of what it was, or is elsewhere")
     frozen: NotNegative = Field(1e-3, description="losses that change by less, relatively, are frozen")
     certain: Annotated[float, Field(gt=0.5, le=1)] = Field(0.985, description="D, right that often, is too certain")
     collapse: NotNegative = Field(0.1, description="variety (1 = as the drawings) below which G draws one picture")
-    partial_collapse: NotNegative = Field(0.5, description="variety below which G draws a few pictures only")
+    partial_collapse: NotNegative = Field(
+        0.25, description="variety, or share of distinct drawings, below which G draws a few pictures only"
+    )
     overfit: Positive = Field(0.5, description="D takes held-out drawings for generated ones; 1 = entirely")
     memorising: Annotated[float, Field(gt=0.5, le=1)] = Field(
         0.95, description="where none are held out: share of the drawings that D then knows"
