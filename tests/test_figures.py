@@ -70,7 +70,7 @@ def test_a_growing_net_is_shown_as_it_is_then(capsys: pytest.CaptureFixture[str]
 
 EVERY = [
     *("network", "sheet", "rows", "evolution", "research"),
-    *("losses", "epochs", "scores", "confusion", "stride", "exponentials"),
+    *("losses", "epochs", "scores", "confusion", "confusions", "stride", "exponentials"),
 ]
 
 
@@ -166,6 +166,18 @@ def test_confusion_counts_pictures_of_the_last_lines() -> None:
     drawn = figures.confusion(np.array([[3, 1], [0, 0]]))
     words = [text.get_text() for axes in drawn.axes for text in axes.texts]
     assert words == ["3", "1", "0", "0", "75.0 %", "25.0 %", "0.0 %", "0.0 %"], "rows are what is true; none is 0 %"
+
+
+def test_confusion_epoch_by_epoch() -> None:
+    log = [{"nimg": 100 * i, "d/real_right": i / 100, "d/fake_right": 1.0} for i in range(1, 101)]
+    found = figures.epoch_confusions(log, 400)
+    assert sorted(found) == list(range(1, 26)) and all(counts.sum() == 800 for counts in found.values())
+    assert found[1].tolist() == [[10, 390], [0, 400]]
+    drawn = figures.confusions(found)
+    titles = [axes.get_title() for axes in drawn.axes if axes.get_visible()]
+    assert len(titles) == 12 and titles[0] == "epoch 1" and titles[-1] == "epoch 25"
+    assert drawn.axes[0].texts[0].get_text() == "2 %\n10"
+    assert [axes.get_title() for axes in figures.confusions({3: found[3]}).axes] == ["epoch 3"]
 
 
 def test_epochs_are_means_of_the_images_in_them() -> None:

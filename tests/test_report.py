@@ -30,20 +30,21 @@ def test_the_page_stands_alone_and_says_what_was_done(run: Path, data: Prepared)
     page = boceto.report(run).read_text("utf-8")
     outside = re.findall(r"""(?:src|href)=["'](?!data:|#)[^"']*""", page)
     assert not outside, "nothing is fetched"
-    assert page.count("data:image/png;base64,") == 3 and page.count("<svg") == 4
+    assert page.count("data:image/png;base64,") == 3 and page.count("<svg") == 7
     assert "a &lt;b&gt; run" in page and "<b> run" not in page
     for said in (data.content_hash[:16], "64 (1.6 epochs)", "dcgan", "images/s"):
         assert said in page
     found = sorted(path.name for path in (run / "figures").iterdir())
-    charts = [f"{name}.{kind}" for name in ("losses", "scores", "gradients", "variety") for kind in ("png", "svg")]
+    curves = ("losses", "scores", "gradients", "variety", "epochs")
+    charts = [f"{name}.{kind}" for name in (*curves, "confusion", "confusions") for kind in ("png", "svg")]
     assert found == sorted(["evolution.png", "generated-and-real.png", "sheet.png", *charts])
-    assert len({Image.open(run / "figures" / name).size for name in charts if name.endswith("png")}) == 1
+    assert len({Image.open(run / "figures" / f"{name}.png").size for name in curves}) == 1
 
 
 def test_a_live_page_loads_itself_anew_and_the_last_one_does_not(run: Path, data: Prepared, tmp_path: Path) -> None:
     live = boceto.reporting.page.report(run, live=True).read_text("utf-8")
     assert '<meta http-equiv="refresh" content="30">' in live and "is being trained" in live
-    assert live.count("data:image/png;base64,") == 2 and live.count("<svg") == 4
+    assert live.count("data:image/png;base64,") == 2 and live.count("<svg") == 7
     assert "http-equiv" not in boceto.report(run).read_text("utf-8")
     words = ["train", str(run.parent / "tiny.toml"), "--data", str(data.folder), "--out", str(tmp_path / "run")]
     assert main([*words, "--device", "cpu"]) == 0

@@ -20,6 +20,7 @@ matplotlib.rcParams["svg.hashsalt"] = "boceto"  # the same log gives the same fi
 
 INK, GRID = "#3d3846", "#d9d6df"
 _D, _G, _REAL, _FAKE = "#c6493b", "#2f6fb0", "#2e8b63", "#d08a1e"
+_HELD_OUT = "#7a6bb0"
 _Log = Sequence[Mapping[str, Any]]
 
 
@@ -31,6 +32,8 @@ def losses(log: _Log) -> Figure:
 def scores(log: _Log) -> Figure:
     """How often D is right on real and on generated pictures: 0.5 and 0.5 is balance, 1 and 1 is a D too certain."""
     lines = {"d/real_right": ("real called real", _REAL), "d/fake_right": ("generated called generated", _FAKE)}
+    if any("d/held_out_right" in entry for entry in log):
+        lines["d/held_out_right"] = ("held out called real", _HELD_OUT)
     figure = _chart(log, lines, "share right")
     figure.axes[0].set_ylim(-0.02, 1.02)
     figure.axes[0].axhline(0.5, color=GRID, linewidth=1, zorder=0)
@@ -92,31 +95,85 @@ def confusion_counts(log: _Log, last: int) -> Counts:
 
     As many generated as real pictures were shown in each step.
     """
-    matrix = np.zeros((2, 2))
-    before = [0, *(entry["nimg"] for entry in log)]
-    for shown, entry in list(zip(np.diff(before), log, strict=True))[-last:]:
+    return _whole(sum((matrix for _, matrix in _confusions(log)[-last:]), np.zeros((2, 2))))
+
+
+def epoch_confusions(log: _Log, pictures: int) -> dict[int, Counts]:
+    """Epoch (from 1) → its confusion matrix; a line counts to the epoch its middle lies in."""
+    sums: dict[int, np.ndarray[Any, np.dtype[np.float64]]] = {}
+    for middle, matrix in _confusions(log):
+        epoch = int(middle // pictures) + 1
+        sums[epoch] = sums.get(epoch, np.zeros((2, 2))) + matrix
+    return {epoch: _whole(matrix) for epoch, matrix in sums.items()}
+
+
+def _confusions(log: _Log) -> list[tuple[float, np.ndarray[Any, np.dtype[np.float64]]]]:
+    """Of each line the middle of the images it stands for, and their matrix."""
+    found, before = [], 0
+    for entry in log:
+        shown, middle = entry["nimg"] - before, (entry["nimg"] + before) / 2
         real, fake = shown * entry["d/real_right"], shown * entry["d/fake_right"]
-        matrix += [[real, shown - real], [shown - fake, fake]]
+        found.append((middle, np.array([[real, shown - real], [shown - fake, fake]])))
+        before = entry["nimg"]
+    return found
+
+
+def _whole(matrix: np.ndarray[Any, np.dtype[np.float64]]) -> Counts:
     return np.round(matrix).astype(np.int64)
 
 
 def confusion(counts: Counts) -> Figure:
     """The matrix in pictures and in percent of its rows (R34 of the theses); an empty row is 0 %."""
     figure = Figure(figsize=(8.4, 3.6), layout="constrained")
-    rows = counts.sum(axis=1, keepdims=True)
-    share = np.divide(counts, rows, out=np.zeros(counts.shape), where=rows > 0)
+    share = _of_row(counts)
     texts = ([[f"{n:,}" for n in row] for row in counts], [[f"{100 * p:.1f} %" for p in row] for row in share])
     titles = ("pictures", "percent of the row")
     for axes, words, title in zip(figure.subplots(1, 2), texts, titles, strict=True):
-        axes.imshow(share, cmap="Blues", vmin=0, vmax=1.4)
-        for (y, x), part in np.ndenumerate(share):
-            axes.text(x, y, words[y][x], ha="center", va="center", color=INK, fontsize=15, alpha=0.6 + 0.4 * part)
-        axes.set(xticks=[0, 1], yticks=[0, 1], title=title, xlabel="D says", ylabel="truly")
-        axes.set_xticklabels(["real", "generated"])
-        axes.set_yticklabels(["real", "generated"], rotation=90, va="center")
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
+        _matrix(axes, share, words, 15)
+        axes.set(title=title, xlabel="D says", ylabel="truly")
     return figure
+
+
+def confusions(by_epoch: Mapping[int, Counts], most: int = 12) -> Figure:
+    """The matrices of up to ``most`` epochs from the first to the last, in percent of the row above the pictures."""
+    epochs = sorted(by_epoch)
+    shown = [epochs[i] for i in np.unique(np.linspace(0, len(epochs) - 1, min(most, len(epochs))).round().astype(int))]
+    columns = min(4, len(shown))
+    rows = -(-len(shown) // columns)
+    figure = Figure(figsize=(2.1 * columns, 2.15 * rows), layout="constrained")
+    for axes, epoch in zip(figure.subplots(rows, columns, squeeze=False).flat, shown, strict=False):
+        share = _of_row(by_epoch[epoch])
+        pairs = zip(share, by_epoch[epoch], strict=True)
+        words = [[f"{100 * p:.0f} %\n{n:,}" for p, n in zip(*row, strict=True)] for row in pairs]
+        _matrix(axes, share, words, 9)
+        axes.set_title(f"epoch {epoch}", fontsize=10)
+    for axes in figure.axes[len(shown) :]:
+        axes.set_visible(False)
+    figure.supxlabel("D says", fontsize=10)
+    figure.supylabel("truly", fontsize=10)
+    return figure
+
+
+def _of_row(counts: Counts) -> np.ndarray[Any, np.dtype[np.float64]]:
+    rows = counts.sum(axis=1, keepdims=True)
+    shares: np.ndarray[Any, np.dtype[np.float64]] = np.divide(counts, rows, out=np.zeros(counts.shape), where=rows > 0)
+    return shares
+
+
+def _matrix(
+    axes: Axes, share: np.ndarray[Any, np.dtype[np.float64]], words: Sequence[Sequence[str]], size: float
+) -> None:
+    """Two by two fields, as blue as their share, with words in them."""
+    axes.pcolormesh(share, cmap="Blues", vmin=0, vmax=1.4)
+    for (y, x), part in np.ndenumerate(share):
+        axes.text(
+            x + 0.5, y + 0.5, words[y][x], ha="center", va="center", color=INK, fontsize=size, alpha=0.6 + 0.4 * part
+        )
+    axes.set(xticks=[0.5, 1.5], yticks=[0.5, 1.5], ylim=(2, 0), aspect="equal")
+    axes.set_xticklabels(["real", "generated"], fontsize=max(8, 0.7 * size))
+    axes.set_yticklabels(["real", "generated"], rotation=90, va="center", fontsize=max(8, 0.7 * size))
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
 
 
 def named_rows(rows: Mapping[str, Images], side: int = 96) -> Image.Image:

@@ -155,6 +155,11 @@ def _confusion(wish: Wish) -> Figure:
     return figures.confusion(figures.confusion_counts(log, wish.last))
 
 
+def _confusions(wish: Wish) -> Figure:
+    run = Run(wish.what[0])
+    return figures.confusions(figures.epoch_confusions(_log(run, "d/real_right", "d/fake_right"), run.pictures))
+
+
 def _sheet(wish: Wish) -> Image.Image:
     images = sampling.load(wish.what[0], wish.snapshot).sample(25, wish.seed)
     return sampling.sheet(images, scale=max(1, 96 // images.shape[1]))
@@ -219,6 +224,7 @@ _KINDS: Mapping[str, _Kind] = {
     "epochs": _Kind("losses of D and G, the mean of each epoch", _RUN, 1, 1, _epochs),
     "scores": _Kind("how often D is right", _RUN, 1, 1, _scores),
     "confusion": _Kind("what D took for real and for generated", _RUN, 1, 1, _confusion),
+    "confusions": _Kind("the same of every epoch, or of twelve from the first to the last", _RUN, 1, 1, _confusions),
     "stride": _Kind(
         "resizing by stride and by pooling, in numbers and on a drawing", _RUN, 0, 0, lambda _: lessons.stride()
     ),

@@ -24,6 +24,7 @@ from boceto.runs import Run, write_image, write_text
 SHOWN = 25  # pictures on the sheet
 BESIDE = 8  # generated and real beside each other
 REFRESH_S = 30
+WINDOW = 10  # lines of the log in a confusion matrix
 _SIDE = 120  # pixels: pictures are enlarged by whole numbers to about this
 
 
@@ -45,7 +46,7 @@ def report(run: Path | str, *, data: Path | str | None = None, live: bool = Fals
     samples = opened.samples()
     with contextlib.suppress(OSError, ValueError):  # one damaged sheet shall not cost the page
         pictures["evolution"] = figures.evolution(samples, opened.recipe.watch.samples)
-    charts = _charts(_whole(log))
+    charts = _charts(_whole(log), opened.pictures)
     for name, picture in pictures.items():
         write_image(folder / f"{name}.png", picture)
     for name, chart in charts.items():
@@ -65,6 +66,7 @@ def report(run: Path | str, *, data: Path | str | None = None, live: bool = Fals
         treatments=opened.treatments(),
         note=note,
         refresh=REFRESH_S if live else 0,
+        window=WINDOW,
         recipe=opened.recipe.to_toml(),
     )
     write_text(page, html)
@@ -101,9 +103,15 @@ def _scale(side: int) -> int:
     return max(1, round(_SIDE / side))
 
 
-def _charts(log: list[dict[str, Any]]) -> dict[str, Figure]:
-    """The curves that the log has lines for."""
+def _charts(log: list[dict[str, Any]], pictures: int) -> dict[str, Figure]:
+    """The charts that the log has lines for; ``pictures`` make an epoch."""
     charts = {"losses": figures.losses(log), "scores": figures.scores(log)}
+    told = [entry for entry in log if {"d/real_right", "d/fake_right"} <= entry.keys()]
+    if told:
+        charts["confusion"] = figures.confusion(figures.confusion_counts(told, WINDOW))
+    if len(by_epoch := figures.epoch_confusions(told, pictures)) > 1:
+        charts["epochs"] = figures.epochs(log, pictures)
+        charts["confusions"] = figures.confusions(by_epoch)
     if any("g/gradient" in entry for entry in log):
         charts["gradients"] = figures.gradients(log)
     if any("g/variety" in entry for entry in log):
