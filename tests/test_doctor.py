@@ -137,8 +137,12 @@ def test_live_and_afterwards_the_verdict_is_the_same() -> None:
         assert live.findings == Doctor(wanted, 3000, lines).findings
 
 
-def test_off_is_off() -> None:
-    assert not found(SICK["a loss without bounds"][0], "doctor.act=off")
+def test_off_is_off_until_one_asks(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
+    told: list[str] = []
+    run = go(tiny, data, tmp_path / "off", *ILL, "doctor.act=off", show=lambda progress: told.extend(progress.told))
+    assert not told and examine(run.read_log(), run.recipe, run.pictures)
+    go(tiny, data, tmp_path / "on", *ILL, "doctor.act=warn", show=lambda progress: told.extend(progress.told))
+    assert told
 
 
 @pytest.mark.parametrize("name", ["explosion", "collapse", "certain-d", "rate-high"])

@@ -403,6 +403,19 @@ def test_runs_of_every_kind_stand_beside_each_other(home: Path, capsys: pytest.C
     assert "has no snapshot yet" in page and "is damaged or cut short" in page
 
 
+def test_what_the_doctor_found_stands_beside_each_run(home: Path) -> None:
+    ill = Path(shutil.copytree(home / "a", home / "ill"))
+    lines = [{"nimg": 4 * i, "step": i, "d/loss": 1.0 + 0.1 * (i % 3), "waiting": 0.9} for i in range(1, 17)]
+    (ill / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    _score(ill, 64, swd=12.0)
+    compared = differing.compare([home / "a", ill])
+    rows = differing.result_rows(compared)
+    assert rows["the doctor found"] == ["nothing", "starvation"] and rows["treatments"] == ["0", "0"]
+    (finding,) = differing.results(compared.runs["ill"])["findings"]
+    assert finding["name"] == "starvation" and finding["onset"] == 4
+    assert "sliced Wasserstein distance" in differing.write(compared, home / "c.html").read_text("utf-8")
+
+
 def test_runs_of_one_name_are_told_apart_and_a_run_alike_is_said_to_be(home: Path) -> None:
     other = Path(shutil.copytree(home / "a", home / "other" / "a"))
     compared = differing.compare([home / "a", other])

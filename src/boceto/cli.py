@@ -666,6 +666,7 @@ def snapshots(
     """
     from boceto.reporting import snapshots as listing
     from boceto.runs import Run
+    from boceto.scoring import explained
     from boceto.terminal import Bar, console, say
 
     opened = Run(run)
@@ -681,6 +682,8 @@ def snapshots(
     else:
         listing.require_some(opened, found)
         console.print(listing.rows(found), soft_wrap=False)
+        for line in explained(listing.score_names(found)):
+            say(line)
         for one in found:
             if one.damage:
                 say(one.damage)

@@ -332,7 +332,7 @@ class Doctor:
     def __init__(self, recipe: Recipe, pictures: int, log: Iterable[Line] = ()) -> None:
         """``pictures`` make an epoch; ``log``: the lines there are already."""
         self._recipe, self._pictures = recipe, pictures
-        self._cases = [_Case(rule) for rule in RULES] if recipe.doctor.act != "off" else []
+        self._cases = [_Case(rule) for rule in RULES]
         self._before: list[Line] = []
         self._scored: list[tuple[float, float]] = []
         self._side = 0.0

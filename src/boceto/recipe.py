@@ -182,7 +182,7 @@ class DoctorPart(Section):
 
     act: Literal["off", "warn", "roll-back", "stop"] = Field(
         "warn",
-        description="warn: say so and go on; stop: save and stop; roll-back: return to the last healthy snapshot with "
+        description="off: look only when asked with boceto doctor; warn: say so and go on; stop: save and stop; roll-back: return to the last healthy snapshot with "
         "gentler settings",
     )
     tries: int = Field(3, ge=1, le=100, description="roll-backs before the run is given up")

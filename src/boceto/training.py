@@ -264,7 +264,7 @@ def fit(
                 run.note_spent(spent := earlier + meter.used())
                 costs = {"joules": round(spent.joules, 1), **compute.memory(), **pace.rate(now.nimg, stream.take())}
                 line = {"nimg": now.nimg, "step": now.step, "seconds": round(state.seconds, 3), **costs, **latest}
-                found = doctor.see(line)
+                found = doctor.see(line) if recipe.doctor.act != "off" else []
                 if ill := _to_be_treated(found, recipe):
                     show(pace.progress(now.nimg, latest, (str(ill),)))
                     _treat(run, ill, state, compute, origin)

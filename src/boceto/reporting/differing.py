@@ -13,6 +13,7 @@ from rich.text import Text
 
 from boceto import archs, recipe, sampling
 from boceto.data.describing import size
+from boceto.doctor import examine
 from boceto.errors import BocetoError, UsageError, os_errors, printable
 from boceto.recipe import Recipe
 from boceto.reporting import figures
@@ -22,6 +23,7 @@ from boceto.reporting.snapshots import DRAWN, strip
 from boceto.reporting.standing import Standing, network, standing
 from boceto.reporting.tables import digits, duration, table
 from boceto.runs import Run, scores, write_text
+from boceto.scoring import explained
 
 MOST = 20  # runs
 MEANS = ("d/loss", "g/loss", "d/real_right", "d/fake_right")
@@ -137,11 +139,15 @@ def results(one: Standing) -> dict[str, Any]:
         with os_errors("read", path):
             sizes.append(path.stat().st_size)
     found = scores(one.log)
+    log = [line for line in one.run.read_log(broken=True) if one.state == "training" or line["nimg"] <= one.nimg]
+    findings = examine(log, one.run.treated, one.run.pictures)
     return {
         "folder": str(one.run.folder),
         **one.as_dict(),
         "parameters": one.run.about["parameters"],
         "means": _means(one.log),
+        "findings": [finding.told() for finding in findings],
+        "treatments": one.run.treatments(),
         "scores": {key: {"value": value, "nimg": nimg} for nimg in sorted(found) for key, value in found[nimg].items()},
         "snapshots": {"count": len(sizes), "bytes": sum(sizes), "last": sizes[-1] if sizes else None},
     }
@@ -192,9 +198,22 @@ def result_rows(compared: Compared) -> Rows:
         "training time": [duration(one["seconds"]) for one in found],
         "images/s, median": [_NONE if (r := one["images_per_second"]) is None else digits(r) for one in found],
         **{_MEANINGS[key]: mean(key) for key in MEANS},
+        "the doctor found": [", ".join(_faults(one)) or "nothing" for one in found],
+        "treatments": [f"{len(one['treatments'])}" for one in found],
         **{printable(key): score(key) for key in keys},
         "snapshots": [snapshots(one) for one in found],
     }
+
+
+def _faults(one: Mapping[str, Any]) -> list[str]:
+    """The names of what was found, each once, in the order of their beginning."""
+    return list(dict.fromkeys(finding["name"] for finding in one["findings"]))
+
+
+def _explained(compared: Compared) -> list[str]:
+    return explained(
+        dict.fromkeys(key for one in compared.runs.values() for found in scores(one.log).values() for key in found)
+    )
 
 
 def setting_rows(compared: Compared) -> Rows:
@@ -214,7 +233,7 @@ def tables(compared: Compared, width: int) -> list[Table | Text]:
     for heading, rows in (("Settings that differ", settings), ("Results", result_rows(compared))):
         parts = _parts(list(compared.runs), rows, width)
         shown += [Text(heading, style="bold"), *(parts if rows else [Text("none")]), Text()]
-    return [*shown, Text(f"The same in all: {alike(compared)}")]
+    return [*shown, *map(Text, _explained(compared)), Text(f"The same in all: {alike(compared)}")]
 
 
 def _parts(names: Sequence[str], rows: Rows, width: int) -> list[Table]:
@@ -260,6 +279,7 @@ def write(
         settings=setting_rows(compared),
         results=result_rows(compared),
         alike=alike(compared),
+        explained=_explained(compared),
         charts=_charts(compared),
         seed=seed,
     )

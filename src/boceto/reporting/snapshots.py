@@ -18,6 +18,7 @@ from boceto.reporting.standing import network
 from boceto.reporting.tables import digits, table
 from boceto.runs import Run, read_metadata, scores, write_text
 from boceto.sampling import Images
+from boceto.scoring import explained
 
 DRAWN = 8  # pictures in a row of the page
 _LEAST, _MOST = 128, 256  # pixels a side that the page holds of a picture
@@ -78,9 +79,14 @@ def as_dicts(found: Sequence[Snapshot]) -> list[dict[str, Any]]:
     return [asdict(one) for one in found]
 
 
+def score_names(found: Sequence[Snapshot]) -> list[str]:
+    """The scores that some of them have."""
+    return list(dict.fromkeys(key for one in found for key in one.scores))
+
+
 def rows(found: Sequence[Snapshot]) -> Table:
     """The snapshots as a table for a terminal."""
-    keys = list(dict.fromkeys(key for one in found for key in one.scores))
+    keys = score_names(found)
     apart = len(keys) <= _APART
     names = ["snapshot", ">images", ">minutes", ">size", *([f">{key}" for key in keys] if apart else ["scores"]), ""]
     lines = []
@@ -127,6 +133,7 @@ def write(
         network=network(run.recipe),
         seed=seed,
         rows=drawn,
+        explained=explained(score_names(found)),
     )
     write_text(out, html)
     return out
