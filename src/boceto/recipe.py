@@ -182,8 +182,8 @@ class DoctorPart(Section):
 
     act: Literal["off", "warn", "roll-back", "stop"] = Field(
         "warn",
-        description="off: look only when asked with boceto doctor; warn: say so and go on; stop: save and stop; roll-back: return to the last healthy snapshot with "
-        "gentler settings",
+        description="off: look only when asked, with boceto doctor; warn: say so and go on; stop: save and stop; "
+        "roll-back: return to the last healthy snapshot with gentler settings",
     )
     tries: int = Field(3, ge=1, le=100, description="roll-backs before the run is given up")
     ease: Annotated[float, Field(gt=0, lt=1)] = Field(0.5, description="what a roll-back multiplies rates with")
