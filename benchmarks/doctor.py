@@ -34,7 +34,7 @@ LOGS = Path(__file__).resolve().parents[1] / "tests" / "doctor"
 SMALL = ["arch.resolution=32", "arch.g_width=16", "arch.d_width=16"]
 QUICK, THESIS = "dcgan-64-quick", "dcgan-64"
 NO_R1, SGD = "objective.r1_gamma=0", ["train.optimiser=sgd", "train.beta1=0"]
-WATCHED = ["watch.log_kimg=0.5", "watch.sample_kimg=5", "watch.snapshot_kimg=1000", "doctor.act=off"]
+WATCHED = ["watch.log_kimg=0.5", "watch.sample_kimg=5", "watch.snapshot_kimg=4", "doctor.act=off"]
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,13 @@ CASES = {
         QUICK, (*SMALL, "objective.loss=wasserstein", "objective.gp_lambda=10", NO_R1, "train.beta1=0")
     ),
     "augmented": Case(QUICK, (*SMALL, 'augment.policy=["colour", "translation", "cutout"]')),
-    "slow": Case(QUICK, (*SMALL, "train.d_lr=1e-4", "train.g_lr=1e-4")),
+    "quick-seed-2": Case(QUICK, (*SMALL, "train.seed=2")),
+    "wide": Case(QUICK, ("arch.resolution=32", "arch.g_width=32", "arch.d_width=32")),
     "convolutional": Case("convolutional-64", ("arch.resolution=28", "arch.g_widths=[64,64,32]"), data="grey-28"),
     "vanilla": Case("vanilla-48", ("arch.resolution=28",), data="grey-28"),
     "progan": Case("progan-64", ("arch.resolution=32", "arch.width=64")),
     # sick
+    "slow": Case(QUICK, (*SMALL, "train.d_lr=1e-4", "train.g_lr=1e-4"), ("collapse", "partial-collapse")),
     "rates-100": Case(QUICK, (*SMALL, "train.d_lr=0.1", "train.g_lr=0.1"), ("rate-high", "explosion")),
     "rate-of-d-100": Case(QUICK, (*SMALL, "train.d_lr=0.1", NO_R1), ("rate-high", "explosion", "certain-d")),
     "rate-of-g-100": Case(QUICK, (*SMALL, "train.g_lr=0.1"), ("rate-high", "collapse", "explosion")),
@@ -97,6 +99,11 @@ CASES = {
         ("certain-d", "collapse", "explosion", "rate-high"),
     ),
     "hungry": Case(QUICK, (*SMALL,), ("starvation",)),
+    "narrow": Case(
+        QUICK,
+        ("arch.resolution=32", "arch.g_width=4", "arch.d_width=4", "train.kimg=200", "watch.snapshot_kimg=5"),
+        ("plateau",),
+    ),
     "few": Case(QUICK, (*SMALL, NO_R1, "data.flip=false"), ("memorising", "certain-d"), "few"),
     "rates-later": Case(QUICK, (*SMALL,), ("rate-high", "explosion"), later=("train.d_lr=0.1", "train.g_lr=0.1")),
     "d-later": Case(

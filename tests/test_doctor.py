@@ -119,12 +119,15 @@ def test_d_that_knows_few_drawings_by_heart() -> None:
 
 
 def test_d_that_takes_drawings_it_never_saw_for_generated_ones() -> None:
-    knows: Line = {"d/real_right": 0.9, "d/fake_right": 0.9, "d/overfit": 0.8}
-    finding = found(lambda i: knows if i >= 30 else {"d/overfit": 0.05})["memorising"]
-    assert 30_000 <= finding.nimg <= 35_000 and "80 %" in finding.evidence
-    assert not found(lambda i: {"d/overfit": 0.3 if i % 4 else 1.5})  # a batch of few wanders
-    assert not found(lambda i: {"d/overfit": 2.0, "d/real_right": 0.55, "d/fake_right": 0.5})  # it tells nothing apart
-    assert not found(lambda i: {"d/real_right": 0.99, "d/fake_right": 0.8, "d/overfit": 0.05}, pictures=500)
+    def scores(held_out: float, real: float = 0.8, fake: float = 0.2) -> Line:
+        return {"d/real_score": real, "d/fake_score": fake, "d/held_out_score": held_out}
+
+    finding = found(lambda i: scores(0.3 if i >= 30 else 0.78))["memorising"]
+    assert 35_000 <= finding.nimg <= 41_000 and "% of the way" in finding.evidence
+    assert not found(lambda i: scores(0.7 if i % 4 else 0.1)), "a batch of few wanders"
+    assert not found(lambda i: scores(0.4, 0.52, 0.48)), "it tells nothing apart"
+    knows: Line = {"d/real_right": 0.99, "d/fake_right": 0.8}
+    assert not found(lambda i: knows | scores(0.78), pictures=500)
 
 
 def test_live_and_afterwards_the_verdict_is_the_same() -> None:

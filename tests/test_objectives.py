@@ -277,3 +277,20 @@ def test_drift_is_the_mean_square() -> None:
     assert objectives.drift(scores, 0.1).item() == pytest.approx(0.5)
     assert objectives.drift(scores).item() == pytest.approx(0.005)
     assert scores.grad is not None and scores.grad.tolist() == pytest.approx([0.1, -0.3])
+
+
+def test_what_d_says_is_positive_for_real_whatever_the_loss() -> None:
+    real, fake = torch.tensor([0.9, 0.8, 0.4]), torch.tensor([0.1, 0.2, 0.6])
+    for name in objectives.NAMES:
+        zero = objectives.zero(name, real, fake)
+        told = objectives.said(name, real, zero), objectives.said(name, fake, zero)
+        if name in ("least-squares", "relativistic", "relativistic-average", "wasserstein"):
+            assert zero == pytest.approx(0.5)
+            assert (told[0] > 0).tolist() == [True, True, False] and (told[1] > 0).tolist() == [False, False, True]
+        else:
+            assert zero == 0 and torch.equal(told[0], real)
+    zero = objectives.zero("least-squares", real, fake)
+    assert torch.allclose(objectives.said("least-squares", real, zero).sigmoid(), real), "it is the probability"
+    assert objectives.said("least-squares", torch.tensor([-5.0, 9.0]), zero).abs().max() < 7
+    far = objectives.zero("wasserstein", real + 100, fake + 100)
+    assert torch.allclose(objectives.said("wasserstein", real + 100, far), real - 0.5, atol=1e-4)

@@ -48,7 +48,7 @@ def test_it_goes_on_with_all_its_drawings(old: Path) -> None:
     run = starting.resume(old, changes=["train.kimg=0.032"], data=old.parent / "data", device_name="cpu")
     assert run.seen() == 32 and run.held_out == 0 and run.pictures == 12
     first, *_, last = (line for line in run.read_log() if "step" in line)
-    assert "d/gradient" not in first and "d/gradient" in last and "d/overfit" not in last
+    assert "d/gradient" not in first and "d/gradient" in last and "d/held_out_score" not in last
     assert boceto.load(old).sample(2).shape == (2, 16, 16, 3)
 
 

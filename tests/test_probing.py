@@ -77,19 +77,18 @@ def test_variety_tells_alike_from_different() -> None:
     assert torch.isfinite(probing.variety(real, real[:1].expand(16, -1, -1, -1))["g/variety"])
 
 
-def test_a_d_that_knows_its_drawings_by_heart_is_told_from_one_that_does_not() -> None:
-    """Held-out drawings halfway between the known and the generated ones: r_v = ½; and D's statistics stay."""
+def test_held_out_drawings_are_looked_at_and_not_learned_from() -> None:
+    """By halves D takes them for real and for generated; batch norm's statistics stay as they were."""
     gan = archs.build(recipe.parse({"arch": {"name": "dcgan", "resolution": 16, "d_norm": "batch"}}, "tests"))
     torch.manual_seed(0)
-    held_out = torch.rand(8, 3, 16, 16) * 2 - 1
+    pictures = torch.rand(8, 3, 16, 16) * 2 - 1
     statistics = {key: value.clone() for key, value in gan.discriminator.named_buffers()}
     assert statistics
-    mean = gan.discriminator(held_out).mean().detach()
+    outputs = gan.discriminator(pictures).detach()
     for key, value in gan.discriminator.named_buffers():
         value.copy_(statistics[key])
-    for known, expected in ((0.0, 0.0), (1.0, 0.5), (3.0, 0.75)):
-        watch = {"real": mean + known + torch.zeros(4), "fake": mean - 1 + torch.zeros(4)}
-        assert probing.overfit(gan, held_out, watch)["d/overfit"] == pytest.approx(expected, abs=1e-4)
-    level = {"real": mean + 1 + torch.zeros(4), "fake": mean + 1 + torch.zeros(4)}
-    assert probing.overfit(gan, held_out, level)["d/overfit"] == 2.0
+    seen = probing.held_out(gan, pictures, torch.zeros(()))
+    assert seen["d/held_out_score"] == pytest.approx(outputs.sigmoid().mean().item(), abs=1e-5)
+    assert seen["d/held_out_right"] == (outputs > 0).float().mean()
+    assert probing.held_out(gan, pictures, outputs.median() + 1e-6)["d/held_out_right"] == 0.5
     assert all(torch.equal(value, statistics[key]) for key, value in gan.discriminator.named_buffers())

@@ -170,7 +170,7 @@ def test_what_is_held_out_is_never_learned_from(
     run = go(tiny, data, tmp_path / "run", "data.held_out=0.4", "train.kimg=0.24")
     assert shown["batches"] == known and shown["look"] == unknown
     assert (run.pictures, run.held_out) == (24, 16)
-    assert all({"d/overfit", "d/held_out_score", "d/held_out_right"} <= entry.keys() for entry in run.read_log())
+    assert all({"d/held_out_score", "d/held_out_right"} <= entry.keys() for entry in run.read_log())
     with pytest.raises(UsageError, match="held_out cannot change"):
         starting.resume(run.folder, changes=["data.held_out=0.45"])
 
@@ -184,7 +184,7 @@ def test_a_run_begun_before_there_was_holding_out_goes_on_with_all(
     (run.folder / "run.json").write_text(json.dumps(about))
     old = starting.resume(run.folder, changes=["train.kimg=0.064"])
     assert (old.pictures, old.held_out) == (40, 0)
-    assert "d/overfit" not in old.read_log()[-1]
+    assert "d/held_out_score" not in old.read_log()[-1]
 
 
 def test_minutes_stop_a_run(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:

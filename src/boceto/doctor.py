@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import linear_regression, median
+from statistics import fmean, linear_regression, median
 from typing import Any
 
 from boceto.recipe import DoctorPart, Recipe
@@ -18,11 +18,11 @@ from boceto.runs import LOWER_IS_BETTER
 
 Line = Mapping[str, float]
 _KEPT = 64  # lines that "usual" is worked out from
-_HALF = 4  # scores that tell where it goes, beside as many before them
+_LATEST = 4  # scores that tell where it goes, or a third of all if that is more
 _FEW = 16  # lines that do not tell much
-_MANY = 8  # lines that even out what is seen in one batch
+_MANY = 16  # lines that even out what is seen in one batch
 _ONE_DRAWING = 20.0  # G's variety, were the drawings all but the same
-_TELLS_APART = 1.2  # of 2, D's shares of right answers: by chance they add up to 1
+_TELLS_APART = 0.1  # between D's mean scores of real and generated pictures; below that it knows nothing
 _ENOUGH = 6  # lines before anything is usual
 
 
@@ -103,7 +103,6 @@ class Rule:
 # ── the rules ──
 
 _NET = {"d": "D", "g": "G"}
-_SIGNED = ("non-saturating", "minimax", "least-squares", "hinge")  # losses whose D says real above 0, generated below
 
 
 def _explosion(at: Sight) -> str:
@@ -132,7 +131,7 @@ def _vanishing(at: Sight) -> str:
         gradient, usual = at.get(f"{net}/gradient"), at.usual(f"{net}/gradient")
         if gradient < at.how.vanishing * usual:
             return f"{name}'s gradient is {_times(usual, gradient)} times smaller than it was"
-    spread = [_spread(at.latest(f"{net}/loss", _MANY)) for net in _NET]
+    spread = [_spread(at.latest(f"{net}/loss", _FEW // 2)) for net in _NET]
     if all(value < at.how.frozen for value in spread):
         return "neither loss has changed over eight lines"
     return ""
@@ -144,7 +143,7 @@ def _spread(values: Sequence[float]) -> float:
 
 
 def _certain_d(at: Sight) -> str:
-    if at.recipe.objective.loss not in _SIGNED:
+    if at.recipe.objective.loss == "wasserstein":  # a critic is to tell them apart as well as it can
         return ""
     real, fake = at.get("d/real_right"), at.get("d/fake_right")
     if min(real, fake) >= at.how.certain:
@@ -175,19 +174,19 @@ def _partial_collapse(at: Sight) -> str:
 def _memorising(at: Sight) -> str:
     if at.get("g/variety") > _ONE_DRAWING:
         return "the drawings hardly differ from each other, so that there is one to learn"
-    if "d/overfit" in at.line:
-        lately = at.latest("d/overfit", _MANY)
-        tells_apart = at.get("d/real_right") + at.get("d/fake_right") > _TELLS_APART
-        if tells_apart and lately and median(lately) > at.how.overfit:
-            return f"D takes held-out drawings {100 * median(lately):.0f} % of the way for generated ones"
+    if at.recipe.objective.loss == "wasserstein":
         return ""
-    epochs = at.get("nimg") / at.pictures
-    if at.recipe.objective.loss not in _SIGNED or epochs < at.how.memorising_epochs:
+    if "d/held_out_score" in at.line:  # r_v of Karras et al. 2020, Limited Data, eq. 1, of scores
+        real, fake, unseen = (at.latest(f"d/{name}_score", _MANY) for name in ("real", "fake", "held_out"))
+        apart = fmean(real) - fmean(fake) if unseen else 0.0
+        if apart > _TELLS_APART and (taken := (fmean(real) - fmean(unseen)) / apart) > at.how.overfit:
+            return f"D takes drawings that it never saw {100 * taken:.0f} % of the way for generated ones"
         return ""
-    real, fake = at.get("d/real_right"), at.get("d/fake_right")
-    if real >= at.how.memorising:
+    epochs, known, others = at.get("nimg") / at.pictures, at.get("d/real_right"), at.get("d/fake_right")
+    if epochs >= at.how.memorising_epochs and known >= at.how.memorising:
         return (
-            f"after {epochs:,.0f} epochs D knows {100 * real:.1f} % of the real pictures, {100 * fake:.0f} % of others"
+            f"after {epochs:,.0f} epochs D knows {100 * known:.1f} % of the drawings and {100 * others:.0f} % of the "
+            f"generated pictures"
         )
     return ""
 
@@ -199,14 +198,17 @@ def _starvation(at: Sight) -> str:
 
 def _plateau(at: Sight) -> str:
     scored = at.scored
-    if len(scored) < 2 * _HALF:
+    if len(scored) < 2 * _LATEST:
         return ""
-    hours, values = zip(*scored[-_HALF:], strict=True)
+    since = len(scored) - max(_LATEST, len(scored) // 3)
+    hours, values = zip(*scored[since:], strict=True)
     slope, mean = linear_regression(hours, values).slope, sum(values) / len(values)
-    if -slope < at.how.plateau * mean and min(values) >= min(value for _, value in scored[:-_HALF]) * (
-        1 - at.how.plateau
-    ):
-        return f"the score betters by {100 * max(-slope, 0) / mean:.1f} % an hour"
+    best = min(value for _, value in scored[:since])
+    if -slope < at.how.plateau * mean and min(values) >= best * (1 - at.how.plateau):
+        return (
+            f"none of the last {len(values)} scores is better than one before ({best:.3g}); "
+            f"expected gain {100 * max(-slope, 0) / mean:.1f} % an hour"
+        )
     return ""
 
 
@@ -273,7 +275,7 @@ RULES = (
     Rule(
         "plateau",
         "the pictures get no better any more",
-        "stop, or go on with half the rates: boceto resume RUN --set train.d_lr=… --set train.g_lr=…",
+        "if that is enough, stop and draw with --snapshot best; else go on with half the rates, or train a wider net",
         _plateau,
         patience=1,
         grave=False,

@@ -42,10 +42,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class Terms:
-    """Scalars to be summed and minimised, and D's logits (N,) of the ``real`` and the ``fake`` half."""
+    """Scalars to be summed and minimised, and what D says of the ``real`` and the ``fake`` half.
+
+    ``watch`` holds logits (N,), positive for "real" (``objectives.said``); ``zero`` is D's output that says neither.
+    """
 
     losses: dict[str, Tensor]
     watch: dict[str, Tensor] = field(default_factory=dict)
+    zero: Tensor | None = None
 
     @property
     def total(self) -> Tensor:
@@ -57,7 +61,9 @@ class Terms:
         if len(parts) == 1:
             return parts[0]
         losses = {name: torch.stack([part.losses[name].detach() for part in parts]).mean() for name in parts[0].losses}
-        return cls(losses, {name: torch.cat([part.watch[name] for part in parts]) for name in parts[0].watch})
+        watch = {name: torch.cat([part.watch[name] for part in parts]) for name in parts[0].watch}
+        zeros = [part.zero for part in parts if part.zero is not None]
+        return cls(losses, watch, torch.stack(zeros).mean() if zeros else None)
 
 
 _OF_TIME = ("start", "stage_kimg", "stage_batch")  # what no network's size depends on
@@ -108,7 +114,8 @@ class GAN(nn.Module, ABC):
             losses["gp"] = objectives.gradient_penalty(self.judge, images.detach(), drawn.detach(), objective.gp_lambda)
         if objective.drift:
             losses["drift"] = objectives.drift(real, objective.drift)
-        return Terms(losses, {"real": real.detach(), "fake": fake.detach()})
+        zero = objectives.zero(objective.loss, real, fake)
+        return Terms(losses, {"real": self.said(real, zero), "fake": self.said(fake, zero)}, zero)
 
     def g_terms(self, batch: Batch, now: Clock) -> Terms:
         """What G minimises; D is frozen meanwhile."""
@@ -121,6 +128,10 @@ class GAN(nn.Module, ABC):
         """D's logits (N,), float32, of what D sees: (N, C, H, W) images, jittered as the recipe says."""
         logits: Tensor = self.discriminator(diff_augment(images, self.recipe.augment.policy))
         return logits.float()
+
+    def said(self, outputs: Tensor, zero: Tensor) -> Tensor:
+        """D's outputs (N,) as logits that are positive for "real"; ``zero`` is the output that says neither."""
+        return objectives.said(self.recipe.objective.loss, outputs, zero)
 
     def shown(self, real: Tensor) -> Tensor:
         """Real pictures as D is shown them; a growing net takes them at its present size."""

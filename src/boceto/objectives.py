@@ -55,6 +55,27 @@ def g_minimax(fake: Tensor, target: float = 1.0) -> Tensor:
     return -_bce(fake, 1.0 - target)
 
 
+def zero(name: str, real: Tensor, fake: Tensor) -> Tensor:
+    """The output of D, 0-d, that says neither real nor generated; ``real`` and ``fake`` are its outputs for a batch.
+
+    Least squares asks for 1 and 0, so ½. The relativistic losses and Wasserstein's compare only: halfway between both.
+    """
+    if name == "least-squares":
+        return torch.full((), 0.5, device=real.device)
+    if name in NEEDS_REAL or name == "wasserstein":
+        return 0.5 * (real.detach().mean() + fake.detach().mean())
+    return torch.zeros((), device=real.device)
+
+
+def said(name: str, outputs: Tensor, zero: Tensor) -> Tensor:
+    """What D says of pictures: its outputs (N,) as logits that are positive for "real", whatever the loss; no gradient.
+
+    Least squares estimates the probability itself, which becomes a logit of ±7 at most.
+    """
+    outputs = outputs.detach()
+    return outputs.clamp(1e-3, 1 - 1e-3).logit() if name == "least-squares" else outputs - zero
+
+
 # ── least squares ──
 
 

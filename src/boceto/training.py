@@ -97,9 +97,9 @@ def steps(
         if how.update == "simultaneous":
             _move(state, "discriminator", probed)
 
-        if probed is not None and held_out is not None:
+        if probed is not None and held_out is not None and d.zero is not None:
             with compute.autocast():
-                probed |= probing.overfit(gan, _real(held_out(now.nimg), compute), d.watch)
+                probed |= probing.held_out(gan, _real(held_out(now.nimg), compute), d.zero)
 
         state.now = now.tick(seen)
         _average(state.ema, gan.generator, ema_beta(state.now, recipe.train.ema_kimg))
