@@ -207,7 +207,16 @@ def test_a_treated_run_that_is_well_again_goes_to_its_end(tiny: Recipe, data: Pr
 def test_stop_stops_and_says_what_is_from_before(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
     with pytest.raises(Fault, match=r"stopped: .* since .* images: .*is from before"):
         go(tiny, data, tmp_path / "run", *ILL, "doctor.act=stop")
-    assert not Run(tmp_path / "run").treatments()
+    run = Run(tmp_path / "run")
+    assert not run.treatments() and not starting.is_finished(run)
+    assert run.seen() == run.read_log()[-1]["nimg"], "what there was is kept"
+    told = set()
+    while not starting.is_finished(run):
+        try:
+            run = go(tiny, data, tmp_path / "run", *ILL, "doctor.act=stop")
+        except Fault as fault:
+            assert str(fault) not in told, "who goes on knows what was found"
+            told.add(str(fault))
 
 
 def test_a_person_overrules_a_treatment(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:

@@ -265,10 +265,12 @@ def fit(
                 costs = {"joules": round(spent.joules, 1), **compute.memory(), **pace.rate(now.nimg, stream.take())}
                 line = {"nimg": now.nimg, "step": now.step, "seconds": round(state.seconds, 3), **costs, **latest}
                 found = doctor.see(line) if recipe.doctor.act != "off" else []
-                if ill := _to_be_treated(found, recipe):
+                ill = _ill(found, recipe)
+                if ill and recipe.doctor.act == "roll-back" and treatment(ill, recipe):
                     show(pace.progress(now.nimg, latest, (str(ill),)))
                     _treat(run, ill, state, compute, origin)
                     break
+                saving = saving or ill is not None
                 run.log(line)
                 for tracker in trackers:
                     tracker.line(line)
@@ -286,6 +288,8 @@ def fit(
                 state.save(run.state, run.id)  # before the snapshot: then no snapshot is ever ahead of the state
                 run.save_snapshot(now, state.nets(), stage=state.gan.milestone(now))
                 score(pace.seconds())
+                if ill:
+                    raise Fault(f"stopped: {ill} ({_from_before(run, ill)[1]}; what there is now is kept too)")
             if leaving:
                 return state
     return fit(run, data, compute, origin=origin, evaluators=evaluators, trackers=trackers, show=show, stop=stop)
@@ -325,25 +329,27 @@ def _refuse_divergence(run: Run, now: Clock, latest: dict[str, float]) -> None:
 # ── treatment ──
 
 
-def _to_be_treated(found: Sequence[Finding], recipe: Recipe) -> Finding | None:
+def _ill(found: Sequence[Finding], recipe: Recipe) -> Finding | None:
     """The first grave finding, if something is to be done about it."""
     if recipe.doctor.act not in ("stop", "roll-back"):
         return None
     return next((finding for finding in found if finding.grave and finding.ended is None), None)
 
 
+def _from_before(run: Run, ill: Finding) -> tuple[int, str]:
+    """The last snapshot from before a fault, by the images seen; 0 if there is none. And that in words."""
+    healthy = max((nimg for nimg in run.snapshots() if nimg <= ill.nimg), default=0)
+    return healthy, f"the snapshot of {healthy:,} images is from before" if healthy else "no snapshot is from before"
+
+
 def _treat(run: Run, ill: Finding, state: State, compute: Compute, origin: GAN | None) -> None:
     """Take the run back to its last healthy snapshot, with gentler settings from there on.
 
-    What came after it is set aside in the run folder. Raises Fault if the doctor is only to stop, knows no treatment,
-    or has tried often enough.
+    What came after it is set aside in the run folder. Raises Fault if the doctor has tried often enough.
     """
     recipe, tried = run.treated, sum(entry["name"] != "memory" for entry in run.treatments())
     changes = treatment(ill, recipe)
-    healthy = max((nimg for nimg in run.snapshots() if nimg <= ill.nimg), default=0)
-    kept = f"the snapshot of {healthy:,} images is from before" if healthy else "no snapshot is from before"
-    if recipe.doctor.act == "stop" or not changes:
-        raise Fault(f"stopped: {ill} ({kept})")
+    healthy, kept = _from_before(run, ill)
     if tried >= recipe.doctor.tries:
         raise Fault(f"given up after {tried} treatments: {ill} ({kept})")
     run.set_aside(healthy)
