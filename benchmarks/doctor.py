@@ -19,6 +19,7 @@ import math
 import re
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -34,7 +35,7 @@ LOGS = Path(__file__).resolve().parents[1] / "tests" / "doctor"
 SMALL = ["arch.resolution=32", "arch.g_width=16", "arch.d_width=16"]
 QUICK, THESIS = "dcgan-64-quick", "dcgan-64"
 NO_R1, SGD = "objective.r1_gamma=0", ["train.optimiser=sgd", "train.beta1=0"]
-WATCHED = ["watch.log_kimg=0.5", "watch.sample_kimg=5", "watch.snapshot_kimg=4", "doctor.act=off"]
+WATCHED = ["watch.log_kimg=0.5", "watch.sample_kimg=5", "watch.snapshot_kimg=2", "doctor.act=off"]
 
 
 @dataclass(frozen=True)
@@ -101,13 +102,25 @@ CASES = {
     "hungry": Case(QUICK, (*SMALL,), ("starvation",)),
     "narrow": Case(
         QUICK,
-        ("arch.resolution=32", "arch.g_width=4", "arch.d_width=4", "train.kimg=200", "watch.snapshot_kimg=5"),
+        (
+            "arch.resolution=32",
+            "arch.g_width=4",
+            "arch.d_width=4",
+            "train.kimg=200",
+            "watch.snapshot_kimg=5",
+            "doctor.plateau_minutes=0.1",
+        ),
         ("plateau",),
     ),
-    "few": Case(QUICK, (*SMALL, NO_R1, "data.flip=false"), ("memorising", "certain-d"), "few"),
+    "by-heart": Case(
+        QUICK,
+        ("arch.resolution=32", "arch.g_width=16", "arch.d_width=48", NO_R1, "data.flip=false", "train.kimg=120"),
+        ("memorising",),
+        "few",
+    ),
     "rates-later": Case(QUICK, (*SMALL,), ("rate-high", "explosion"), later=("train.d_lr=0.1", "train.g_lr=0.1")),
     "d-later": Case(
-        QUICK, (*SMALL,), ("certain-d", "collapse"), later=(NO_R1, "balance.d_turns=10", "train.d_lr=4e-3")
+        QUICK, (*SMALL,), ("rate-high", "certain-d", "collapse"), later=(NO_R1, "balance.d_turns=10", "train.d_lr=4e-3")
     ),
     "g-later": Case(QUICK, (*SMALL,), ("collapse", "rate-high"), later=("train.g_lr=0.1", "balance.g_turns=10")),
 }
@@ -167,7 +180,7 @@ def collect(out: Path, names: list[str]) -> None:
     LOGS.mkdir(exist_ok=True)
     for name in names or list(CASES):
         case, run = CASES[name], Run(out / name)
-        log = [{k: _short(v) for k, v in line.items() if _needed(k)} for line in run.read_log(broken=True)]
+        log = [{k: _short(v) for k, v in line.items() if _needed(k, line)} for line in run.read_log(broken=True)]
         half = run.seen() // 2 if case.later else 0
         about = {"expected": case.sick, "onset": half, "pictures": run.pictures, "recipe": case.recipe}
         text = json.dumps(about | {"changes": case.changes, "log": log})
@@ -175,8 +188,9 @@ def collect(out: Path, names: list[str]) -> None:
             file.write(text.encode())
 
 
-def _needed(key: str) -> bool:
-    return not re.match("[dg]/update/", key) and key not in ("seconds", "joules", "memory_mb", "images_per_second")
+def _needed(key: str, line: Mapping[str, float]) -> bool:
+    costs = {"seconds", "joules", "memory_mb", "images_per_second"} if "step" in line else {}
+    return not re.match("[dg]/update/", key) and key not in costs
 
 
 def _short(value: float) -> float | None:

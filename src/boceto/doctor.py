@@ -18,7 +18,7 @@ from boceto.runs import LOWER_IS_BETTER
 
 Line = Mapping[str, float]
 _KEPT = 64  # lines that "usual" is worked out from
-_LATEST = 4  # scores that tell where it goes, or a third of all if that is more
+_LATEST = 4  # scores that tell where it goes, of three times as many; or a third of all if that is more
 _FEW = 16  # lines that do not tell much
 _MANY = 16  # lines that even out what is seen in one batch
 _ONE_DRAWING = 20.0  # G's variety, were the drawings all but the same
@@ -198,10 +198,12 @@ def _starvation(at: Sight) -> str:
 
 def _plateau(at: Sight) -> str:
     scored = at.scored
-    if len(scored) < 2 * _LATEST:
+    if len(scored) < 3 * _LATEST:
         return ""
     since = len(scored) - max(_LATEST, len(scored) // 3)
     hours, values = zip(*scored[since:], strict=True)
+    if 60 * (hours[-1] - scored[since - 1][0]) < at.how.plateau_minutes:
+        return ""
     slope, mean = linear_regression(hours, values).slope, sum(values) / len(values)
     best = min(value for _, value in scored[:since])
     if -slope < at.how.plateau * mean and min(values) >= best * (1 - at.how.plateau):

@@ -205,6 +205,7 @@ class DoctorPart(Section):
     starvation: Annotated[float, Field(gt=0, le=1)] = Field(0.3, description="share of the time spent waiting for data")
     rate_high: Positive = Field(0.05, description="relative change of weights in a step that is too much")
     rate_low: NotNegative = Field(1e-6, description="and that is too little")
+    plateau_minutes: NotNegative = Field(5.0, description="a score stands still that has not bettered for so long")
     plateau: NotNegative = Field(0.02, description="a score that an hour more betters by a smaller share stands still")
 
 

@@ -24,6 +24,7 @@ from boceto.runs import Run, write_image, write_text
 SHOWN = 25  # pictures on the sheet
 BESIDE = 8  # generated and real beside each other
 REFRESH_S = 30
+_SHARE = 200  # a live page takes that part of the time at most
 WINDOW = 10  # lines of the log in a confusion matrix
 _SIDE = 120  # pixels: pictures are enlarged by whole numbers to about this
 
@@ -120,7 +121,7 @@ def _charts(log: list[dict[str, Any]], pictures: int) -> dict[str, Figure]:
 
 
 class LivePage:
-    """A tracker (``boceto.tracking``) that keeps ``report.html`` up to date, for a hundredth of the time at most."""
+    """A tracker (``boceto.tracking``) that keeps ``report.html`` up to date, for half a percent of the time at most."""
 
     def __init__(self, run: Run, nimg: int) -> None:
         self._run = run
@@ -128,7 +129,7 @@ class LivePage:
 
     def line(self, line: Mapping[str, float]) -> None:
         began = time.monotonic()
-        if began - self._written > max(100 * self._cost, REFRESH_S / 2):
+        if began - self._written > max(_SHARE * self._cost, REFRESH_S / 2):
             self._write(live=True)
             self._written = time.monotonic()
             self._cost = self._written - began
