@@ -22,7 +22,7 @@ _LATEST = 4  # scores that tell where it goes, of three times as many; or a thir
 _FEW = 16  # lines that do not tell much
 _MANY = 16  # lines that even out what is seen in one batch
 _ONE_DRAWING = 20.0  # G's variety, were the drawings all but the same
-_TELLS_APART = 0.1  # between D's mean scores of real and generated pictures; below that it knows nothing
+_TELLS_APART = 0.2  # between D's mean scores of real and generated pictures; below that it knows nothing
 _ENOUGH = 6  # lines before anything is usual
 
 

@@ -197,7 +197,9 @@ class DoctorPart(Section):
     partial_collapse: NotNegative = Field(
         0.25, description="variety, or share of distinct drawings, below which G draws a few pictures only"
     )
-    overfit: Positive = Field(0.5, description="D takes held-out drawings for generated ones; 1 = entirely")
+    overfit: Positive = Field(
+        0.25, description="how far D takes held-out drawings for generated ones when it knows the others; 1 = entirely"
+    )
     memorising: Annotated[float, Field(gt=0.5, le=1)] = Field(
         0.95, description="where none are held out: share of the drawings that D then knows"
     )
