@@ -211,3 +211,14 @@ def test_every_file_of_the_package_is_installed() -> None:
     named = {path for glob in globs for path in SOURCE.glob(glob)}
     others = {p for p in SOURCE.rglob("*") if p.is_file() and p.suffix != ".py" and "__pycache__" not in p.parts}
     assert len(others) >= 4 and others == named
+
+
+def test_no_clock_that_can_be_set_is_read() -> None:
+    """Durations are of ``time.monotonic``: a clock that jumps changes nothing. The date a run was begun is told only."""
+    calls = [
+        (file.name, node.attr)
+        for file in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("time.time", "time.time_ns", "datetime.now")
+    ]
+    assert calls == [("starting.py", "now")]
