@@ -1,11 +1,11 @@
-"""What does watching cost? The same training watched as usual, and not watched at all.
+"""What does watching cost? The same steps with all that is looked at and written for the log, and with none of it.
 
-    OMP_NUM_THREADS=1 .venv/bin/python benchmarks/watching.py [--recipe dcgan-64-quick] [--lines 60]
+    OMP_NUM_THREADS=1 .venv/bin/python benchmarks/watching.py [--recipe dcgan-64-quick] [--lines 20] [--rounds 4]
 
-Watched: the closer look, the log, the doctor, the energy. Both run the real loop in one process and take turns step by
-step, so that whatever else the machine does falls on both: trust the ratio, not the absolute figures. Sheets, snapshots
-and their scores are left out on both sides: they are what a training is for. So is the page that is kept up to date; it
-takes a two-hundredth of the time at most, by its own watch (``LivePage``).
+Watched: the closer look, the held-out drawings, the log line, the doctor, the energy. Both take turns step by step in
+one process, so that whatever else the machine does falls on both, and begin by turns: trust the ratio, not the absolute
+figures. Sheets, snapshots and their scores are left out: they are what a training is for. So is the page that is kept
+up to date; it takes half a percent of the time at most, by its own watch (``LivePage``).
 """
 
 from __future__ import annotations
@@ -13,87 +13,83 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from boceto import archs, device, recipe
-from boceto.data import preparing, sketchbook
-from boceto.data.prepared import Prepared, held_out
+import numpy as np
+from numpy.typing import NDArray
+
+from boceto import device, recipe
+from boceto.device import Compute
+from boceto.doctor import Doctor
+from boceto.energy import Meter
+from boceto.recipe import Recipe
 from boceto.runs import Run
-from boceto.training import fit
+from boceto.state import State
+from boceto.training import steps
+from boceto.watching import Means, Pace
 
-_NEVER = ("watch.sample_kimg=1e9", "watch.snapshot_kimg=1e9", "watch.scored=0")
-_UNWATCHED = ("watch.log_kimg=1e9", "doctor.act=off", "data.held_out=0")
 
+def training(wanted: Recipe, compute: Compute, folder: Path, *, watched: bool) -> Callable[[], None]:
+    """A function that does the next step, and with ``watched`` what ``fit`` does for the log."""
+    what = wanted if watched else wanted.changed(["watch.log_kimg=1e9"])
+    state = State.fresh(what, compute)
+    pixels = np.random.default_rng(0).integers(0, 256, (what.train.batch, *state.gan.image_shape), dtype=np.uint8)
 
-class Turns:
-    """Two trainings that go on one step at a time, one after the other; the seconds of each step."""
+    def pictures() -> Iterator[NDArray[np.uint8]]:
+        while True:
+            yield pixels
 
-    def __init__(self, steps: int) -> None:
-        self.seconds: dict[str, list[float]] = {"watched": [], "plain": []}
-        self._steps = steps
-        self._may = {name: threading.Semaphore(0) for name in self.seconds}
-        self._began = time.perf_counter()
+    ticks = steps(state, pictures(), compute, what, (lambda nimg: pixels[:64]) if watched else None)
+    if not watched:
+        return lambda: (next(ticks), None)[1]
+    counts = {"folder": "", "content_hash": "", "pictures": 1000}
+    about = {"begun": "", "parameters": {"generator": 1, "discriminator": 1}, "software": {}, "data": counts}
+    run = Run.create(folder, what, about | {"hardware": {"device": compute.label}})
+    means, pace, doctor, meter = Means(), Pace(what.train, 0, 0.0), Doctor(what, 1000), Meter()
 
-    def begin(self) -> None:
-        self._may["watched"].release()
+    def step() -> None:
+        tick = next(ticks)
+        means.add(tick.watched)
+        if tick.now.due(what.watch.log_kimg):
+            latest = means.take()
+            run.note_spent(spent := meter.used())
+            costs = {"joules": spent.joules, **compute.memory(), **pace.rate(tick.now.nimg)}
+            line = {"nimg": tick.now.nimg, "step": tick.now.step, "seconds": pace.seconds(), **costs, **latest}
+            doctor.see(line)
+            run.log(line)
 
-    def stop(self, name: str) -> bool:
-        """What ``fit`` asks after each step: hand over, and come back when the other has done one."""
-        self.seconds[name].append(time.perf_counter() - self._began)
-        self._may["plain" if name == "watched" else "watched"].release()
-        if len(self.seconds[name]) >= self._steps:
-            return True
-        self.wait(name)
-        return False
-
-    def wait(self, name: str) -> None:
-        self._may[name].acquire()
-        self._began = time.perf_counter()
+    return step
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", default="dcgan-64-quick")
-    parser.add_argument("--lines", type=int, default=60, help="lines of the log")
+    parser.add_argument("--lines", type=int, default=20, help="lines of the log in each round")
+    parser.add_argument("--rounds", type=int, default=4, help="pairs of trainings")
     arguments = parser.parse_args()
-    wanted = recipe.load(arguments.recipe).changed([*_NEVER, "train.kimg=1e9"])
+    wanted = recipe.load(arguments.recipe)
     compute = device.choose("auto", wanted.train.precision)
-    a_line = round(wanted.watch.log_kimg * 1000 / wanted.train.batch)
-    turns = Turns((arguments.lines + 1) * a_line)
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder)
-        sketchbook.write(out / "book", 1000)
-        channels, height, width = archs.build(wanted).image_shape
-        preparing.prepare(out / "book", out / "data", size=f"{width}x{height}", grey=channels == 1)
-        data = Prepared(out / "data")
-        about = {
-            "begun": "",
-            "parameters": {"generator": 1, "discriminator": 1},
-            "software": {},
-            "hardware": {"device": compute.label},
-        }
-
-        def go(name: str, changes: tuple[str, ...]) -> None:
-            what = wanted.changed(changes)
-            counts = {"pictures": len(data), "held_out": held_out(len(data), what.data.held_out)}
-            of = {"folder": str(data.folder), "content_hash": data.content_hash, **counts}
-            run = Run.create(out / name, what, about | {"data": of})
-            turns.wait(name)
-            fit(run, data, compute, stop=lambda: turns.stop(name))
-
-        threads = [threading.Thread(target=go, args=pair) for pair in (("watched", ()), ("plain", _UNWATCHED))]
-        for thread in threads:
-            thread.start()
-        turns.begin()
-        for thread in threads:
-            thread.join()
-    lines = range(a_line, (arguments.lines + 1) * a_line, a_line)  # the first one is slow
-    watched, plain = ([sum(turns.seconds[name][at : at + a_line]) for at in lines] for name in ("watched", "plain"))
-    ratio = statistics.median(a / b for a, b in zip(watched, plain, strict=True))
-    print(f"{arguments.recipe}, {compute.label}: {arguments.lines} lines of {a_line} steps")
-    print(f"watched {sum(watched):.2f} s, plain {sum(plain):.2f} s; median of the lines' ratios {ratio:.3f}×")
+    each = round(arguments.lines * wanted.watch.log_kimg * 1000 / wanted.train.batch)
+    ratios = []
+    for number in range(arguments.rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            both = {on: training(wanted, compute, Path(folder) / "run", watched=on) for on in (True, False)}
+            order = [bool(number % 2), not number % 2]
+            seconds: dict[bool, list[float]] = {True: [], False: []}
+            for _ in range(each):
+                for on in order:
+                    began = time.perf_counter()
+                    both[on]()
+                    seconds[on].append(time.perf_counter() - began)
+        watched, plain = (sum(seconds[on][2:]) for on in (True, False))  # the first steps are slow
+        ratios.append(watched / plain)
+        print(f"watched {watched:.2f} s, plain {plain:.2f} s: {ratios[-1]:.3f}×", flush=True)
+    print(
+        f"{arguments.recipe}, {compute.label}: {arguments.rounds} rounds of {each} steps and {arguments.lines} lines, "
+        f"median {statistics.median(ratios):.3f}×"
+    )
 
 
 if __name__ == "__main__":
