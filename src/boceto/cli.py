@@ -572,6 +572,59 @@ def report(run: Path, /, *, data: Path | None = None, as_json: AsJson = False) -
 
 
 @app.command
+def evaluate(
+    run: Path,
+    /,
+    *,
+    data: Path | None = None,
+    samples: int = 2048,
+    features: str = "lite0",
+    snapshot: str = "last",
+    seed: int = 0,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Score a run: how near its pictures are to the drawings, how good, how varied, beside real ones as the floor.
+
+    Example: `boceto evaluate run --samples 1000`
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    data
+        The dataset, if it has moved since, or another one to compare with.
+    samples
+        Generated pictures, and as many real ones, half the dataset's at most.
+    features
+        The network that likeness is measured by: lite0.
+    snapshot
+        last, best, or a name.
+    seed
+        Which latents, and which real pictures.
+    """
+    from boceto import evaluating
+    from boceto.terminal import Bar, console, say
+
+    with Bar("Looking", unit="pictures") as bar:
+
+        def show(what: str, done: int, of: int) -> None:
+            if not as_json:
+                bar.show(done, of)
+
+        how: dict[str, Any] = {"data": data, "samples": samples, "features": features, "snapshot": snapshot}
+        found = evaluating.evaluate(run, **how, seed=seed, device_name=device, progress=show)
+    if as_json:
+        _print_json(found.as_dict())
+        return
+    console.print(evaluating.rows(found), soft_wrap=False)
+    told = f"{found.count:,} generated and as many real pictures, after {found.nimg:,} images, seed {seed}"
+    say(f"by {found.features}, of {told}")
+    for name, why in found.left_out.items():
+        say(f"{name} is not told: {why}")
+
+
+@app.command
 def doctor(run: Path | None = None, /, *, as_json: AsJson = False) -> None:
     """Say what is wrong with a training, since when, how one sees it, and what helps.
 
