@@ -21,6 +21,7 @@ _KEPT = 64  # lines that "usual" is worked out from
 _LATEST = 4  # scores that tell where it goes, of three times as many; or a third of all if that is more
 _FEW = 16  # lines that do not tell much
 _MANY = 16  # lines that even out what is seen in one batch
+_LARGE = 10.0  # a loss of a D or a G in good health
 _ONE_DRAWING = 20.0  # G's variety, were the drawings all but the same
 _TELLS_APART = 0.2  # between D's mean scores of real and generated pictures; below that it knows nothing
 _ENOUGH = 6  # lines before anything is usual
@@ -113,8 +114,10 @@ def _explosion(at: Sight) -> str:
         if gradient > at.how.explosion * usual:
             return f"{name}'s gradient is {_times(gradient, usual)} times as large as usual"
         loss, normal = abs(at.get(f"{net}/loss")), abs(at.usual(f"{net}/loss"))
+        if at.recipe.objective.loss != "wasserstein":  # all others say how sure D is, and none is ever so sure
+            normal = min(normal, _LARGE) if math.isfinite(normal) else 1.0
         if loss > at.how.explosion * max(normal, 1.0):
-            return f"{name}'s loss is {loss:,.0f}, usually {normal:.2g}"
+            return f"{name}'s loss is {loss:,.0f}, of about {normal:.2g} that are usual"
     return ""
 
 
@@ -395,7 +398,7 @@ def treatment(ill: Finding, recipe: Recipe) -> list[str]:
     match ill.name:
         case "explosion" | "rate-high":
             return slower
-        case "collapse" | "partial-collapse":
+        case "collapse" | "partial-collapse" | "vanishing":
             return slower + firmer
         case "certain-d" | "memorising":
             return [slower_d, *firmer]
