@@ -70,7 +70,7 @@ def test_a_growing_net_is_shown_as_it_is_then(capsys: pytest.CaptureFixture[str]
 
 EVERY = [
     *("network", "sheet", "rows", "evolution", "research"),
-    *("losses", "epochs", "scores", "confusion", "confusions", "stride", "exponentials"),
+    *("losses", "epochs", "scores", "confusion", "confusions", "gradients", "variety", "stride", "exponentials"),
 ]
 
 

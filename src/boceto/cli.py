@@ -528,7 +528,7 @@ def sample(
     out
         The sheet, a .png or .jpg.
     snapshot
-        last, or the name of a snapshot.
+        last, best, or the name of a snapshot.
     psi
         Below 1: more alike, often cleaner.
     columns

@@ -131,11 +131,14 @@ def _vanishing(at: Sight) -> str:
         first, last = at.side(net)
         if first < at.how.vanishing * last:
             return f"{name}'s gradient is {_times(last, first)} times smaller at its input than at its output"
+        if at.get(f"{net}/gradient") == 0:
+            return f"{name}'s gradient is nothing at all"
         gradient, usual = at.get(f"{net}/gradient"), at.usual(f"{net}/gradient")
         if gradient < at.how.vanishing * usual:
             return f"{name}'s gradient is {_times(usual, gradient)} times smaller than it was"
     spread = [_spread(at.latest(f"{net}/loss", _FEW // 2)) for net in _NET]
-    if all(value < at.how.frozen for value in spread):
+    slow = at.recipe.train.optimiser != "sgd" and _rate_low(at)  # Adam's steps do not tell how small a gradient is
+    if all(value < at.how.frozen for value in spread) and not slow:
         return "neither loss has changed over eight lines"
     return ""
 
@@ -158,8 +161,10 @@ def _collapse(at: Sight) -> str:
     if at.get("nimg") < at.how.warm_up_kimg * 1000:
         return ""
     variety, distinct = at.get("g/variety"), at.get("g/distinct")
-    if variety < at.how.collapse or distinct < at.how.collapse:
+    if variety < at.how.collapse:
         return f"G draws one picture: its drawings differ by {100 * variety:.0f} % of what real ones do"
+    if distinct < at.how.collapse:
+        return f"G draws one picture: {100 * distinct:.0f} % of its drawings are unlike those before them"
     return ""
 
 
@@ -225,6 +230,8 @@ def _rate_high(at: Sight) -> str:
 
 
 def _rate_low(at: Sight) -> str:
+    if _explosion(at):  # what has grown so large hardly moves
+        return ""
     for net, name in _NET.items():
         known = [line.get(f"{net}/update", 0.0) for line in at.before]
         if (moved := at.get(f"{net}/update")) < at.how.rate_low and max(known, default=0.0) < 10 * at.how.rate_low:
@@ -374,11 +381,16 @@ def examine(log: Iterable[Line], recipe: Recipe, pictures: int) -> list[Finding]
     return sorted(Doctor(recipe, pictures, log).findings, key=lambda finding: finding.nimg)
 
 
+def changed(entry: Mapping[str, Any]) -> str:
+    """What a treatment has changed, in words, and what of it a person has taken back."""
+    back = [f"{change} (since set by hand)" for change in entry.get("released", [])]
+    return ", ".join([*entry["changes"], *back])
+
+
 def account(findings: Sequence[Finding], treatments: Iterable[Mapping[str, Any]], lines: int) -> list[str]:
     """All of it in lines for a terminal: what was treated, what was found in so many lines of the log."""
     told = [
-        f"treated: back to {entry['nimg']:,} images with {', '.join(entry['changes'])}, since {entry['finding']}"
-        for entry in treatments
+        f"treated: back to {entry['nimg']:,} images with {changed(entry)}; {entry['finding']}" for entry in treatments
     ]
     for finding in findings:
         over = f" until {finding.ended:,}" if finding.ended is not None else ""
@@ -392,15 +404,12 @@ def account(findings: Sequence[Finding], treatments: Iterable[Mapping[str, Any]]
 def treatment(ill: Finding, recipe: Recipe) -> list[str]:
     """What to change about a recipe before it goes on from its last healthy snapshot; nothing if nothing is known."""
     ease, train, gamma = recipe.doctor.ease, recipe.train, recipe.objective.r1_gamma
-    slower_d = f"train.d_lr={train.d_lr * ease:.6g}"
-    slower = [slower_d, f"train.g_lr={train.g_lr * ease:.6g}"]
+    slower = [f"train.d_lr={train.d_lr * ease:.6g}", f"train.g_lr={train.g_lr * ease:.6g}"]
     firmer = [f"objective.r1_gamma={2 * gamma if gamma else 1.0:g}"]
     match ill.name:
         case "explosion" | "rate-high":
             return slower
-        case "collapse" | "partial-collapse" | "vanishing":
+        case "collapse" | "partial-collapse" | "vanishing" | "certain-d" | "memorising":
             return slower + firmer
-        case "certain-d" | "memorising":
-            return [slower_d, *firmer]
         case _:
             return []

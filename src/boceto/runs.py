@@ -229,7 +229,10 @@ class Run:
             content = path.read_bytes()
         try:
             found = json.loads(content)
-            return [{key: entry[key] for key in ("name", "nimg", "finding", "changes")} for entry in found]
+            keys = ("name", "nimg", "finding", "changes")
+            return [
+                {**{key: entry[key] for key in keys}, "released": list(entry.get("released", []))} for entry in found
+            ]
         except (ValueError, KeyError, TypeError) as error:
             raise Fault(f"{path} is damaged ({error}); remove it, and the run goes on as its recipe says") from error
 
@@ -248,7 +251,9 @@ class Run:
         given, entries = set(keys), self.treatments()
         if entries:
             for entry in entries:
-                entry["changes"] = [change for change in entry["changes"] if change.partition("=")[0] not in given]
+                gone = [change for change in entry["changes"] if change.partition("=")[0] in given]
+                entry["changes"] = [change for change in entry["changes"] if change not in gone]
+                entry["released"] += gone
             write_text(self.folder / TREATMENTS, json.dumps(entries, indent=2) + "\n")
 
     def set_aside(self, nimg: int) -> Path:

@@ -265,13 +265,12 @@ def fit(
                 costs = {"joules": round(spent.joules, 1), **compute.memory(), **pace.rate(now.nimg, stream.take())}
                 line = {"nimg": now.nimg, "step": now.step, "seconds": round(state.seconds, 3), **costs, **latest}
                 found = doctor.see(line) if recipe.doctor.act != "off" else []
+                run.log(line)
                 ill = _ill(found, recipe)
-                if ill and recipe.doctor.act == "roll-back" and treatment(ill, recipe):
-                    show(pace.progress(now.nimg, latest, (str(ill),)))
-                    _treat(run, ill, state, compute, origin)
+                if ill and _treatable(run, ill):
+                    show(pace.progress(now.nimg, latest, (str(ill), _treat(run, ill, doctor, state, compute, origin))))
                     break
                 saving = saving or ill is not None
-                run.log(line)
                 for tracker in trackers:
                     tracker.line(line)
                     for finding in found:
@@ -289,7 +288,7 @@ def fit(
                 run.save_snapshot(now, state.nets(), stage=state.gan.milestone(now))
                 score(pace.seconds())
                 if ill:
-                    raise Fault(f"stopped: {ill} ({_from_before(run, ill)[1]}; what there is now is kept too)")
+                    raise Fault(_stopped(run, ill, doctor))
             if leaving:
                 return state
     return fit(run, data, compute, origin=origin, evaluators=evaluators, trackers=trackers, show=show, stop=stop)
@@ -330,32 +329,52 @@ def _refuse_divergence(run: Run, now: Clock, latest: dict[str, float]) -> None:
 
 
 def _ill(found: Sequence[Finding], recipe: Recipe) -> Finding | None:
-    """The first grave finding, if something is to be done about it."""
+    """The first grave finding, if something is to be done about it: a treatment, or an end."""
     if recipe.doctor.act not in ("stop", "roll-back"):
         return None
     return next((finding for finding in found if finding.grave and finding.ended is None), None)
 
 
-def _from_before(run: Run, ill: Finding) -> tuple[int, str]:
-    """The last snapshot from before a fault, by the images seen; 0 if there is none. And that in words."""
-    healthy = max((nimg for nimg in run.snapshots() if nimg <= ill.nimg), default=0)
-    return healthy, f"the snapshot of {healthy:,} images is from before" if healthy else "no snapshot is from before"
+def _treatable(run: Run, ill: Finding) -> bool:
+    """Is there something to try, and has it not been tried too often?"""
+    recipe = run.treated
+    return recipe.doctor.act == "roll-back" and bool(treatment(ill, recipe)) and _tried(run) < recipe.doctor.tries
 
 
-def _treat(run: Run, ill: Finding, state: State, compute: Compute, origin: GAN | None) -> None:
-    """Take the run back to its last healthy snapshot, with gentler settings from there on.
+def _tried(run: Run) -> int:
+    return sum(entry["name"] != "memory" for entry in run.treatments())
 
-    What came after it is set aside in the run folder. Raises Fault if the doctor has tried often enough.
+
+def _healthy(run: Run, doctor: Doctor) -> int:
+    """The last snapshot from before everything that is wrong now, by the images seen; 0 if there is none."""
+    since = min((finding.nimg for finding in doctor.findings if finding.grave and finding.ended is None), default=0)
+    return max((nimg for nimg in run.snapshots() if nimg <= since), default=0)
+
+
+def _stopped(run: Run, ill: Finding, doctor: Doctor) -> str:
+    """What is said of a run that the doctor ends."""
+    healthy, tried = _healthy(run, doctor), _tried(run)
+    ended = f"given up after {tried} treatments" if run.treated.doctor.act == "roll-back" and tried else "stopped"
+    before = f"the snapshot of {healthy:,} images is from before" if healthy else "no snapshot is from before"
+    return (
+        f"{ended}: {ill} ({before}; what there is now is kept too, and goes on with "
+        f"boceto resume {run.folder} --set doctor.act=warn)"
+    )
+
+
+def _treat(run: Run, ill: Finding, doctor: Doctor, state: State, compute: Compute, origin: GAN | None) -> str:
+    """Take the run back to its last healthy snapshot, with gentler settings from there on; what was done, in words.
+
+    What came after it is set aside in the run folder.
     """
-    recipe, tried = run.treated, sum(entry["name"] != "memory" for entry in run.treatments())
+    recipe, healthy = run.treated, _healthy(run, doctor)
     changes = treatment(ill, recipe)
-    healthy, kept = _from_before(run, ill)
-    if tried >= recipe.doctor.tries:
-        raise Fault(f"given up after {tried} treatments: {ill} ({kept})")
     run.set_aside(healthy)
     back = State.fresh(recipe, compute, None if healthy else origin)
     back.seconds = state.seconds
     if healthy:
         back.take_up(run.snapshots()[healthy])
     back.save(run.state, run.id)
-    run.note_treatment({"name": ill.name, "nimg": healthy, "finding": str(ill), "changes": changes})
+    finding = f"{ill.name} since {ill.nimg:,} images: {ill.evidence}"
+    run.note_treatment({"name": ill.name, "nimg": healthy, "finding": finding, "changes": changes})
+    return f"back to {healthy:,} images with {', '.join(changes)}"

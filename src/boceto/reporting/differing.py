@@ -139,8 +139,7 @@ def results(one: Standing) -> dict[str, Any]:
         with os_errors("read", path):
             sizes.append(path.stat().st_size)
     found = scores(one.log)
-    log = [line for line in one.run.read_log(broken=True) if one.state == "training" or line["nimg"] <= one.nimg]
-    findings = examine(log, one.run.treated, one.run.pictures)
+    findings = examine(one.run.read_log(broken=True), one.run.treated, one.run.pictures)
     return {
         "folder": str(one.run.folder),
         **one.as_dict(),

@@ -143,6 +143,14 @@ def _scores(wish: Wish) -> Figure:
     return figures.scores(_log(Run(wish.what[0]), "d/real_right", "d/fake_right"))
 
 
+def _gradients(wish: Wish) -> Figure:
+    return figures.gradients(_log(Run(wish.what[0]), "d/gradient", "g/gradient"))
+
+
+def _variety(wish: Wish) -> Figure:
+    return figures.variety(_log(Run(wish.what[0]), "g/variety", "g/distinct"))
+
+
 def _epochs(wish: Wish) -> Figure:
     run = Run(wish.what[0])
     return figures.epochs(_log(run, "d/loss", "g/loss"), run.pictures)
@@ -223,6 +231,8 @@ _KINDS: Mapping[str, _Kind] = {
     "losses": _Kind("losses of D and G", _RUN, 1, 1, _losses),
     "epochs": _Kind("losses of D and G, the mean of each epoch", _RUN, 1, 1, _epochs),
     "scores": _Kind("how often D is right", _RUN, 1, 1, _scores),
+    "gradients": _Kind("norms of the gradients of both nets", _RUN, 1, 1, _gradients),
+    "variety": _Kind("how varied G's pictures are", _RUN, 1, 1, _variety),
     "confusion": _Kind("what D took for real and for generated", _RUN, 1, 1, _confusion),
     "confusions": _Kind("the same of every epoch, or of twelve from the first to the last", _RUN, 1, 1, _confusions),
     "stride": _Kind(

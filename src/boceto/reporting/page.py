@@ -29,13 +29,13 @@ WINDOW = 10  # lines of the log in a confusion matrix
 _SIDE = 120  # pixels: pictures are enlarged by whole numbers to about this
 
 
-def report(run: Path | str, *, data: Path | str | None = None, live: bool = False) -> Path:
+def report(run: Path | str, *, data: Path | str | None = None, live: bool = False, ended: bool = False) -> Path:
     """Write ``RUN/report.html`` and ``RUN/figures/`` and return the page's path.
 
     ``data``: the dataset, if it is no longer where the run found it; without it the page says that real pictures are
     missing. ``live``: of a run that is being trained, from its latest sheet; the page then loads itself anew every
-    half minute. Raises UsageError if ``run`` is no run folder or has no snapshot (live: no sheet), Fault if something
-    cannot be written.
+    half minute, unless it has ``ended`` without a snapshot. Raises UsageError if ``run`` is no run folder or has no
+    snapshot (live: no sheet), Fault if something cannot be written.
     """
     opened = Run(run)
     log = [entry for entry in opened.read_log() if {"step", "seconds", "d/loss", "g/loss"} <= entry.keys()]
@@ -65,8 +65,9 @@ def report(run: Path | str, *, data: Path | str | None = None, live: bool = Fals
         charts={name: figures.svg(chart) for name, chart in charts.items()},
         findings=[finding.told() for finding in findings],
         treatments=opened.treatments(),
+        changed=doctor.changed,
         note=note,
-        refresh=REFRESH_S if live else 0,
+        refresh=REFRESH_S if live and not ended else 0,
         window=WINDOW,
         recipe=opened.recipe.to_toml(),
     )
@@ -110,6 +111,7 @@ def _charts(log: list[dict[str, Any]], pictures: int) -> dict[str, Figure]:
     told = [entry for entry in log if {"d/real_right", "d/fake_right"} <= entry.keys()]
     if told:
         charts["confusion"] = figures.confusion(figures.confusion_counts(told, WINDOW))
+        charts["confusion"].set_size_inches(6.4, 2.9)
     if len(by_epoch := figures.epoch_confusions(told, pictures)) > 1:
         charts["epochs"] = figures.epochs(log, pictures)
         charts["confusions"] = figures.confusions(by_epoch)
@@ -141,11 +143,12 @@ class LivePage:
         pass
 
     def close(self) -> None:
-        self._write(live=False)
+        snapshot = bool(self._run.snapshots())
+        self._write(live=not snapshot, ended=not snapshot)
 
-    def _write(self, *, live: bool) -> None:
+    def _write(self, *, live: bool, ended: bool = False) -> None:
         with contextlib.suppress(BocetoError):  # a page shall not cost a training
-            report(self._run.folder, live=live)
+            report(self._run.folder, live=live, ended=ended)
 
 
 def _whole(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
