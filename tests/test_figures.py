@@ -168,6 +168,11 @@ def test_confusion_counts_pictures_of_the_last_lines() -> None:
     assert words == ["3", "1", "0", "0", "75.0 %", "25.0 %", "0.0 %", "0.0 %"], "rows are what is true; none is 0 %"
 
 
+def test_gradients_of_nothing_are_no_warning(recwarn: pytest.WarningsRecorder) -> None:
+    figures.raster(figures.gradients([{"nimg": 10 * i, "d/gradient": 0.0, "g/gradient": 0.0} for i in range(3)]))
+    assert not recwarn.list
+
+
 def test_confusion_epoch_by_epoch() -> None:
     log = [{"nimg": 100 * i, "d/real_right": i / 100, "d/fake_right": 1.0} for i in range(1, 101)]
     found = figures.epoch_confusions(log, 400)

@@ -331,7 +331,8 @@ class _Case:
         if not self._seen:
             self._first, self._calm = at.line, at.calm
         self._seen, self._missed = self._seen + 1, 0
-        if self.finding or (self._seen < patience and all(map(math.isfinite, at.line.values()))):
+        broken = self.rule.name == "explosion" and not all(map(math.isfinite, at.line.values()))  # one line is enough
+        if self.finding or (self._seen < patience and not broken):
             return None
         nimg, step = int(self._first["nimg"]), int(self._first.get("step", 0))
         self.finding = Finding(

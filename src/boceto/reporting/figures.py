@@ -44,7 +44,8 @@ def gradients(log: _Log) -> Figure:
     """Norms of the gradients of both nets, logarithmic: out of sight upwards they explode, downwards they vanish."""
     lines = {"d/gradient": ("D", _D), "g/gradient": ("G", _G)}
     figure = _chart(log, lines, "norm of the gradient")
-    figure.axes[0].set_yscale("log")
+    if any(entry.get(key, 0) > 0 for entry in log for key in lines):
+        figure.axes[0].set_yscale("log")
     return figure
 
 
