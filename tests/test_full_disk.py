@@ -60,7 +60,7 @@ def test_full_at_any_moment(tiny: Recipe, data: Prepared, tmp_path: Path) -> Non
     with pytest.MonkeyPatch.context() as patch:
         disk = Disk(patch, 0, errno.ENOSPC)
         whole = train(tmp_path / "whole")
-    assert disk.written == 20
+    assert disk.written == 21
     expected = contents(whole)
     for bad in range(1, disk.written + 1):
         number = (errno.ENOSPC, errno.EROFS, errno.EIO)[bad % 3]

@@ -76,7 +76,8 @@ def test_the_newest_and_the_best_are_kept(
 def test_snapshots_that_end_a_stage_are_kept(data: Prepared, tmp_path: Path) -> None:
     arch = {"name": "progan", "resolution": 16, "channels": 3, "z_dim": 8, "width": 8, "stage_kimg": [0.064]}
     watch = {"snapshot_kimg": 0.016, "samples": 4, "keep": 1, "scored": 0}
-    table = {"arch": arch, "train": {"batch": 8, "kimg": 0.128, "precision": "float32"}, "watch": watch}
+    train = {"batch": 8, "kimg": 0.128, "precision": "float32"}
+    table = {"arch": arch, "train": train, "watch": watch, "doctor": {"act": "off"}}
     run = go(recipe.parse(table, "tests"), data, tmp_path / "run")
     assert list(run.snapshots()) == [64, 128]
 

@@ -318,6 +318,11 @@ class _Case:
         self._first: Line = {}
         self._calm: Sequence[Line] = ()
 
+    @property
+    def onset(self) -> int | None:
+        """Images seen at the first of the lines on which it is seen running, the present one among them."""
+        return int(self._first["nimg"]) if self._seen else None
+
     def see(self, at: Sight) -> Finding | None:
         """The finding, if it has just become one or has just ended."""
         patience = self.rule.patience or at.how.patience
@@ -354,6 +359,10 @@ class Doctor:
         self.findings: list[Finding] = []
         for line in log:
             self.see(line)
+
+    def since(self) -> int | None:
+        """From how many images on something grave is seen that is seen still, sure or not yet; None: all is well."""
+        return min((case.onset for case in self._cases if case.rule.grave and case.onset is not None), default=None)
 
     def see(self, line: Line) -> list[Finding]:
         """What this line makes sure, or ends."""
@@ -405,7 +414,7 @@ def account(findings: Sequence[Finding], treatments: Iterable[Mapping[str, Any]]
 def treatment(ill: Finding, recipe: Recipe) -> list[str]:
     """What to change about a recipe before it goes on from its last healthy snapshot; nothing if nothing is known."""
     ease, train, gamma = recipe.doctor.ease, recipe.train, recipe.objective.r1_gamma
-    slower = [f"train.d_lr={train.d_lr * ease:.6g}", f"train.g_lr={train.g_lr * ease:.6g}"]
+    slower = [f"train.{net}_lr={max(getattr(train, f'{net}_lr') * ease, 1e-30):.6g}" for net in ("d", "g")]
     firmer = [f"objective.r1_gamma={2 * gamma if gamma else 1.0:g}"]
     match ill.name:
         case "explosion" | "rate-high":

@@ -65,9 +65,9 @@ _REMEDIES = {
     errno.EPERM: ("permission is denied", "choose another place or change the permissions"),
     errno.EROFS: ("the disk is read-only", "choose another place"),
     errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one"),
-    errno.ENOTDIR: ("a part of that path is a file, not a folder", "choose another path"),
+    errno.ENOTDIR: ("a part of that path is a file, not a folder", "move that file away, or choose another path"),
     errno.EISDIR: ("it is a folder, a file is needed", "choose another path"),
-    errno.EEXIST: ("something of that name is in the way", "choose another name"),
+    errno.EEXIST: ("something of that name is in the way", "move it away, or choose another name"),
     errno.ENOENT: ("it does not exist", "check the path"),
 }
 

@@ -186,7 +186,7 @@ class DoctorPart(Section):
         "roll-back: return to the last healthy snapshot with gentler settings",
     )
     tries: int = Field(3, ge=1, le=100, description="roll-backs before the run is given up")
-    ease: Annotated[float, Field(gt=0, lt=1)] = Field(0.5, description="what a roll-back multiplies rates with")
+    ease: Annotated[float, Field(ge=1e-6, lt=1)] = Field(0.5, description="what a roll-back multiplies rates with")
     patience: int = Field(5, ge=1, le=1000, description="lines of the log on which a fault must be seen")
     warm_up_kimg: NotNegative = Field(16.0, description="before so many thousand images G's variety is not judged")
     explosion: Positive = Field(30.0, description="a gradient or loss so many times as large as usual explodes")

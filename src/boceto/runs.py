@@ -25,18 +25,19 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import safetensors
 import torch
 from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from boceto import recipe as recipes
 from boceto.clock import Clock
 from boceto.energy import Energy
-from boceto.errors import Fault, UsageError, nearest, os_errors
+from boceto.errors import Fault, UsageError, nearest, os_errors, printable
 from boceto.recipe import Recipe
 from boceto.workers import alone, held
 
@@ -45,6 +46,70 @@ RECIPE, ABOUT, LOG, STATE = "recipe.toml", "run.json", "log.jsonl", "state.safet
 LOWER_IS_BETTER = ("fid", "kid", "swd")  # scores, the one that counts most first
 ENERGY, TREATMENTS = "energy.json", "treatments.json"
 LOCK, TRAINER = ".training.lock", ".trainer.txt"
+_MOST = 3.4e38  # what a float32 holds; a larger number in a log is none that was ever measured
+
+_Count = Annotated[int, Field(ge=0, lt=2**53)]
+
+
+class _Part(BaseModel):
+    """What must stand in a file of the run folder; more may."""
+
+    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
+
+
+class _Data(_Part):
+    folder: str
+    content_hash: str
+    pictures: _Count
+    held_out: _Count = 0
+
+
+class _Sizes(_Part):
+    generator: _Count
+    discriminator: _Count
+
+
+class _Hardware(_Part):
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, str]
+    device: str
+
+
+class _Origin(_Part):
+    run: str
+    snapshot: str
+
+
+class _About(_Part):
+    """``run.json``."""
+
+    id: str
+    begun: str
+    data: _Data
+    parameters: _Sizes
+    software: dict[str, str]
+    hardware: _Hardware
+    origin: _Origin | None = None
+
+
+class _Treatment(_Part):
+    """One of ``treatments.json``."""
+
+    name: str
+    nimg: _Count
+    finding: str
+    changes: list[str]
+    released: list[str] = []
+
+
+class _Spent(_Part):
+    """``energy.json``."""
+
+    joules: Annotated[float, Field(ge=0, le=_MOST)]
+    sources: list[str]
+
+
+_TREATMENTS = TypeAdapter(list[_Treatment])
 
 
 @contextlib.contextmanager
@@ -109,10 +174,15 @@ class Run:
             raise UsageError(
                 f"run folder {folder} does not exist; boceto train RECIPE --data DATA --out {folder} makes one"
             )
-        if not self.exists(self.folder):
-            raise UsageError(f"{folder} is not a run folder (no {RECIPE}); give a folder that boceto train has made")
-        self.recipe = recipes.load(self.folder / RECIPE)
-        self.about = _read_json(self.folder / ABOUT)
+        if missing := [name for name in (RECIPE, ABOUT) if not (self.folder / name).is_file()]:
+            raise UsageError(
+                f"{folder} is not a run folder (no {' and no '.join(missing)}); give one that boceto train has made"
+            )
+        try:
+            self.recipe = recipes.load(self.folder / RECIPE)
+        except UsageError as error:
+            raise Fault(f"{error}; put back the recipe of this run, which each of its snapshots holds too") from error
+        self.about = _read_about(self.folder / ABOUT)
 
     @staticmethod
     def exists(folder: Path) -> bool:
@@ -121,13 +191,22 @@ class Run:
 
     @classmethod
     def create(cls, folder: Path, recipe: Recipe, about: Mapping[str, Any]) -> Run:
-        """Make a new run folder. Raises UsageError if something else already is there."""
-        begun = {LOCK, ABOUT, f".{ABOUT}.partial", f".{RECIPE}.partial"}  # what an interrupted start leaves
+        """Make a new run folder, or open the one that another process has made at this moment.
+
+        Raises UsageError if something else already is there.
+        """
+        begun = {LOCK, TRAINER, ABOUT, f".{ABOUT}.partial", f".{RECIPE}.partial"}  # what an interrupted start leaves
         if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - begun):
+            if cls.exists(folder):
+                return cls(folder)
             raise UsageError(f"{folder} exists and is not a run folder; give another --out")
-        about = {"format": FORMAT, "id": secrets.token_hex(8), **about}
-        write_text(folder / ABOUT, json.dumps(about, indent=2) + "\n")
-        write_text(folder / RECIPE, recipe.to_toml())  # last: with it the folder is a run
+        with os_errors("write", folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        with _alone(folder):
+            if not cls.exists(folder):
+                about = {"format": FORMAT, "id": secrets.token_hex(8), **about}
+                write_text(folder / ABOUT, json.dumps(about, indent=2) + "\n")
+                write_text(folder / RECIPE, recipe.to_toml())  # last: with it the folder is a run
         return cls(folder)
 
     def revise(self, recipe: Recipe) -> None:
@@ -150,19 +229,9 @@ class Run:
         """Pictures that it learns from; they make an epoch."""
         return int(self.about["data"]["pictures"]) - self.held_out
 
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> contextlib.AbstractContextManager[None]:
         """Keep other processes from training this run meanwhile; raises UsageError, naming it, if one does already."""
-        who = self.folder / TRAINER
-        told = who.read_text("utf-8", "replace").strip() if who.is_file() else "another process"
-        busy = f"{self.folder} is being trained by {told}; wait for it, stop it, or give another --out"
-        with alone(self.folder / LOCK, busy):
-            write_text(who, f"process {os.getpid()} on {platform.node() or 'this machine'}\n")
-            try:
-                yield
-            finally:
-                with contextlib.suppress(OSError):
-                    who.unlink()
+        return _alone(self.folder)
 
     # ── how it stands ──
 
@@ -195,23 +264,24 @@ class Run:
             file.write(_log_line(entry))
 
     def read_log(self, *, broken: bool = False) -> list[dict[str, Any]]:
-        """All whole lines of the log, in order; a last line cut short by a kill is passed over.
+        """All whole lines of the log, in order of time, each once; what is damaged or cut short is passed over.
 
         Numbers that were not finite are left out, or with ``broken`` are NaN.
         """
         path = self.folder / LOG
-        if not path.exists():
+        if not path.exists() and not path.is_symlink():
             return []
-        entries = []
         with os_errors("read", path):
             lines = path.read_bytes().splitlines()
+        entries: dict[tuple[int, bool], dict[str, Any]] = {}
         for line in lines:
-            with contextlib.suppress(ValueError, RecursionError, OverflowError):
+            with contextlib.suppress(ValueError, RecursionError):
                 entry = json.loads(line)
                 if _is_log_entry(entry):
-                    known = ((key, math.nan if value is None else value) for key, value in entry.items())
-                    entries.append({key: value for key, value in known if broken or math.isfinite(value)})
-        return entries
+                    known = {key: math.nan if value is None else value for key, value in entry.items()}
+                    kind = entries.setdefault((entry["nimg"], "step" not in entry), {})  # scores follow the means
+                    kind.update(known if broken else {k: v for k, v in known.items() if math.isfinite(v)})
+        return [entries[key] for key in sorted(entries)]
 
     def rewind_log(self, nimg: int) -> None:
         """Drop what was logged after ``nimg`` images, so that a resumed run writes no line twice."""
@@ -228,19 +298,21 @@ class Run:
         with os_errors("read", path):
             content = path.read_bytes()
         try:
-            found = json.loads(content)
-            keys = ("name", "nimg", "finding", "changes")
-            return [
-                {**{key: entry[key] for key in keys}, "released": list(entry.get("released", []))} for entry in found
-            ]
-        except (ValueError, KeyError, TypeError) as error:
-            raise Fault(f"{path} is damaged ({error}); remove it, and the run goes on as its recipe says") from error
+            found = [entry.model_dump() for entry in _TREATMENTS.validate_json(content)]
+        except ValidationError as error:
+            raise Fault(
+                f"{path} is damaged ({_first(error)}); remove it, and the run goes on as its recipe says"
+            ) from error
+        return [entry | {"finding": printable(entry["finding"])} for entry in found]
 
     @property
     def treated(self) -> Recipe:
         """The recipe with what the doctor has changed."""
         changes = [change for entry in self.treatments() for change in entry["changes"]]
-        return self.recipe.changed(changes, source=str(self.folder / TREATMENTS)) if changes else self.recipe
+        try:
+            return self.recipe.changed(changes, source=str(self.folder / TREATMENTS)) if changes else self.recipe
+        except UsageError as error:
+            raise Fault(f"{error}; remove that file, and the run goes on as its recipe says") from error
 
     def note_treatment(self, entry: Mapping[str, Any]) -> None:
         """Write down a treatment, after which ``treated`` is another."""
@@ -265,7 +337,8 @@ class Run:
             aside = folder / f"{number}"
             aside.mkdir(parents=True)
             if (self.folder / LOG).exists():
-                shutil.copyfile(self.folder / LOG, aside / LOG)
+                with replacing(aside / LOG) as temporary:
+                    shutil.copyfile(self.folder / LOG, temporary)
             for path in beyond:
                 (aside / path.parent.name).mkdir(exist_ok=True)
                 path.replace(aside / path.parent.name / path.name)
@@ -276,10 +349,10 @@ class Run:
     def spent(self) -> Energy:
         """The energy that went into the run so far, all sessions together, lost work too."""
         try:
-            found = json.loads((self.folder / ENERGY).read_bytes())
-            return Energy(float(found["joules"]), tuple(map(str, found["sources"])))
-        except (OSError, ValueError, KeyError, TypeError):
+            found = _Spent.model_validate_json((self.folder / ENERGY).read_bytes())
+        except (OSError, ValidationError):
             return Energy()
+        return Energy(found.joules, tuple(found.sources))
 
     def note_spent(self, spent: Energy) -> None:
         """Write down the energy that went into it so far."""
@@ -306,12 +379,15 @@ class Run:
         save_tensors(path, tensors, {**clock, **about, "recipe": self.recipe.to_toml()})
         return path
 
-    def prune(self, keep: int) -> None:
-        """Remove the oldest snapshots but the newest ``keep``, the best, and those that end a stage; 0 removes none."""
+    def prune(self, keep: int, healthy: int | None = None) -> None:
+        """Remove the oldest snapshots but the newest ``keep``, the best, and those that end a stage; 0 removes none.
+
+        ``healthy``: one more that is spared, since the run may go back to it.
+        """
         found = self.snapshots()
         if not keep or len(found) <= keep:
             return
-        spared = {*sorted(found)[-keep:], self.best()}
+        spared = {*sorted(found)[-keep:], self.best(), healthy}
         for nimg, path in found.items():
             if nimg not in spared and not _ends_stage(path):
                 with os_errors("remove", path):
@@ -342,7 +418,7 @@ class Run:
         """The snapshot ``last``, ``best``, or one by name (``000050048``). Raises UsageError naming those there are."""
         found = self.snapshots()
         if not found:
-            raise UsageError(f"run {self.folder} has no snapshot yet; go on training with: boceto resume {self.folder}")
+            raise UsageError(f"run {self.folder} has no snapshot yet; {self.to_come()}")
         if name == "last":
             return found[max(found)]
         if name == "best":
@@ -354,8 +430,14 @@ class Run:
         by_name = {path.stem: path for path in found.values()}
         stem = name.removesuffix(".safetensors")
         if stem not in by_name:
-            raise UsageError(f"run {self.folder} has no snapshot '{name}'{nearest(stem, by_name)}")
+            raise UsageError(f"run {self.folder} has no snapshot '{name}'{nearest(stem, {*by_name, 'last', 'best'})}")
         return by_name[stem]
+
+    def to_come(self) -> str:
+        """What to do about something that a run does not have yet, in words."""
+        if self.in_training():
+            return "it is being trained now, so wait a little"
+        return f"go on training with: boceto resume {self.folder}"
 
     @property
     def state(self) -> Path:
@@ -410,7 +492,10 @@ def _damage(path: Path) -> Iterator[None]:
     try:
         yield
     except (safetensors.SafetensorError, ValueError) as error:
-        remedy = "use another snapshot (--snapshot NAME), or train with another --out"
+        if path.name == STATE:
+            remedy = "the run cannot go on, though its snapshots can draw; train with another --out"
+        else:
+            remedy = "use another snapshot (--snapshot NAME), or train with another --out"
         raise Fault(f"{path} is damaged or cut short ({error}); {remedy}") from error
 
 
@@ -438,8 +523,9 @@ def _is_log_entry(entry: object) -> bool:
     """A line of numbers that says when it was written; anything else in the log is damage."""
     return (
         isinstance(entry, dict)
-        and isinstance(entry.get("nimg"), int)
-        and all(value is None or (isinstance(value, int | float) and math.isfinite(value)) for value in entry.values())
+        and all(type(entry.get(key, 0)) is int and 0 <= entry.get(key, 0) < 2**53 for key in ("nimg", "step"))
+        and "nimg" in entry
+        and all(value is None or (isinstance(value, int | float) and abs(value) <= _MOST) for value in entry.values())
     )
 
 
@@ -450,23 +536,41 @@ def by_nimg(folder: Path, suffix: str) -> dict[int, Path]:
     return {int(path.stem): path for path in sorted(folder.glob(f"*{suffix}")) if path.stem.isdecimal()}
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_about(path: Path) -> dict[str, Any]:
+    """What ``run.json`` says. Raises Fault if it is damaged, or of a newer boceto."""
     with os_errors("read", path):
         content = path.read_bytes()
     try:
-        found = json.loads(content)
-        if not isinstance(found, dict) or not isinstance(found.get("format"), int):
+        found: dict[str, Any] = json.loads(content)
+        if not isinstance(found, dict) or not isinstance(version := found.get("format"), int):
             raise ValueError("it names no format")
-        if (version := found["format"]) != FORMAT:
+        if version != FORMAT:
             raise Fault(f"{path} is in format {version}, this boceto reads {FORMAT}; open it with a newer boceto")
-        data, sizes = found["data"], found["parameters"]
-        found["id"], found["begun"], data["folder"], data["content_hash"], found["hardware"]["device"]
-        smallest = min(sizes["generator"], sizes["discriminator"])
-        if not (data["pictures"] > int(data.get("held_out", 0)) >= 0 <= smallest):
-            raise ValueError("its counts are no counts")
-        dict(found["software"]), dict(found["hardware"]), dict(found.get("origin", {}))
-    except (ValueError, KeyError, TypeError) as error:
-        raise Fault(
-            f"{path} is damaged ({type(error).__name__}: {error}); the run cannot be opened with this boceto"
-        ) from error
+        data = _About.model_validate(found).data
+        if data.held_out >= data.pictures:
+            raise ValueError("it holds out as many pictures as there are")
+    except (ValueError, RecursionError) as error:
+        said = _first(error) if isinstance(error, ValidationError) else error
+        raise Fault(f"{path} is damaged ({said}); the run cannot be opened with this boceto") from error
     return found
+
+
+def _first(error: ValidationError) -> str:
+    """What is wrong first, in words."""
+    detail = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, detail['loc'])) or 'all of it'}: {detail['msg']}"
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from this run folder; raises UsageError, naming the one that has it, if one does."""
+    who = folder / TRAINER
+    told = who.read_text("utf-8", "replace").strip() if who.is_file() else "another process"
+    busy = f"{folder} is being trained by {told}; wait for it, stop it, or give another --out"
+    with alone(folder / LOCK, busy):
+        write_text(who, f"process {os.getpid()} on {platform.node() or 'this machine'}\n")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                who.unlink()

@@ -97,8 +97,8 @@ def resume(
         if _is_fixed(key):
             raise UsageError(f"{key} cannot change from {old} to {new} in a run; start another with boceto train")
     compute = device.choose(device_name, wanted.train.precision)
-    run.release(change.partition("=")[0].strip() for change in changes)
-    return _go(run, wanted, prepared, compute, makes, show, announce)
+    given = {change.partition("=")[0].strip() for change in changes}
+    return _go(run, wanted, prepared, compute, makes, show, announce, given)
 
 
 def _settled(wanted: Recipe, run: Run | None, compute: Compute, announce: Callable[[str], None] | None) -> Recipe:
@@ -150,7 +150,9 @@ def _go(
     track: Iterable[tracking.Make],
     show: Callable[[Progress], None] | None,
     announce: Callable[[str], None] | None,
+    given: Iterable[str] = (),
 ) -> Run:
+    """Train it as ``wanted``; settings ``given`` by hand are no longer the doctor's."""
     gan, say = archs.build(wanted), announce or (lambda line: None)
     say(f"{wanted.arch['name']} on {compute.label}, {len(data):,} pictures, batch {_told(gan.batch_sizes)}")
     if gan.notice:
@@ -160,6 +162,7 @@ def _go(
     evaluators = [scoring.sliced(data, wanted, compute, gan.z_dim)] if wanted.watch.scored else []
     with run.alone(), _interruptible() as stopping:
         run.revise(wanted)
+        run.release(given)
         with tracking.tracking(track, run, seen(run)) as trackers:
             how = {"evaluators": evaluators, "trackers": trackers, "show": show or (lambda progress: None)}
             while True:

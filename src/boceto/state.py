@@ -117,6 +117,11 @@ class State:
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise Fault(f"{path} is no state this run can resume from ({error}); train anew") from error
 
+    def is_finite(self) -> bool:
+        """Are all weights numbers still? The device is waited for."""
+        nets = [tensor for tensor in self.nets().values() if tensor.is_floating_point()]
+        return bool(torch.stack([tensor.isfinite().all() for tensor in nets]).all())
+
     def take_up(self, snapshot: Path) -> None:
         """Nets and clock of a snapshot, with optimisers that know nothing yet; raises Fault if it is damaged."""
         tensors, metadata = load_tensors(snapshot)

@@ -6,10 +6,11 @@ The run folder is complete without them. They are told what is logged, drawn and
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -38,7 +39,7 @@ class TensorBoard:
     """Event files in ``RUN/tensorboard``, to be seen with ``tensorboard --logdir RUN``; what was lost is purged."""
 
     def __init__(self, run: Run, nimg: int) -> None:
-        module = _library("torch.utils.tensorboard", "tensorboard", "tensorboard")
+        module = importlib.import_module("torch.utils.tensorboard")
         self._writer = module.SummaryWriter(str(run.folder / "tensorboard"), purge_step=nimg + 1)
 
     def line(self, line: Mapping[str, float]) -> None:
@@ -63,7 +64,7 @@ class WandB:
     """
 
     def __init__(self, run: Run, nimg: int) -> None:
-        self._library = _library("wandb", "wandb", "wandb")
+        self._library = importlib.import_module("wandb")
         settings = {"id": run.id, "name": run.folder.resolve().name, "dir": str(run.folder), "resume": "allow"}
         self._run = self._library.init(project="boceto", config=json.loads(run.recipe.model_dump_json()), **settings)
         self._run.define_metric("*", step_metric="nimg")
@@ -82,33 +83,30 @@ class WandB:
 
 
 Make = Callable[[Run, int], Tracker]  # of a run that goes on after so many images
+
 KINDS: dict[str, Make] = {"tensorboard": TensorBoard, "wandb": WandB}
+LIBRARIES = {"tensorboard", "wandb"}  # that have to be installed, by the extra of the same name
 
 
 def require(wanted: Iterable[str | Make]) -> list[Make]:
-    """Those that are wanted, by name or as what makes one, each once; raises UsageError for one there is not."""
+    """Those that are wanted, by name or as what makes one, each once.
+
+    Raises UsageError for one there is not, or whose library is not installed.
+    """
     chosen = list(dict.fromkeys(wanted))
     for name in chosen:
         if isinstance(name, str) and name not in KINDS:
             raise UsageError(f"there is no tracker '{name}'{nearest(name, KINDS)}")
+        if name in LIBRARIES and importlib.util.find_spec(str(name)) is None:
+            raise UsageError(f"tracking with {name} wants it installed: pip install 'boceto[{name}]'")
     return [KINDS[one] if isinstance(one, str) else one for one in chosen]
 
 
 @contextmanager
 def tracking(makes: Iterable[Make], run: Run, nimg: int) -> Iterator[list[Tracker]]:
-    """The trackers of a run that goes on after ``nimg`` images, closed in the end.
-
-    Raises UsageError if the library for one is not there.
-    """
+    """The trackers of a run that goes on after ``nimg`` images, closed in the end."""
     with ExitStack() as stack:
         trackers = [make(run, nimg) for make in makes]
         for tracker in trackers:
             stack.callback(tracker.close)
         yield trackers
-
-
-def _library(module: str, package: str, extra: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise UsageError(f"tracking with {package} wants it installed: pip install 'boceto[{extra}]'") from error

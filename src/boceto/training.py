@@ -236,7 +236,6 @@ def fit(
         scores = {name: value for evaluate in evaluators for name, value in evaluate(state.ema, state.now)}
         if scores:
             run.log({"nimg": state.now.nimg, "seconds": round(seconds, 3), **scores})
-        run.prune(watch.keep)
 
     if state.now.nimg == 0:
         run.save_sample(0, sheet())
@@ -267,7 +266,7 @@ def fit(
                 found = doctor.see(line) if recipe.doctor.act != "off" else []
                 run.log(line)
                 ill = _ill(found, recipe)
-                if ill and _treatable(run, ill):
+                if ill and _treatable(run, ill, doctor, state):
                     show(pace.progress(now.nimg, latest, (str(ill), _treat(run, ill, doctor, state, compute, origin))))
                     break
                 saving = saving or ill is not None
@@ -275,7 +274,7 @@ def fit(
                     tracker.line(line)
                     for finding in found:
                         tracker.finding(now.nimg, str(finding))
-                _refuse_divergence(run, now, latest)
+                _refuse_divergence(run, now, latest, sound=not saving or state.is_finite())
                 show(pace.progress(now.nimg, latest, tuple(map(str, found))))
             elif pace.quiet():
                 show(pace.progress(now.nimg))
@@ -287,6 +286,7 @@ def fit(
                 state.save(run.state, run.id)  # before the snapshot: then no snapshot is ever ahead of the state
                 run.save_snapshot(now, state.nets(), stage=state.gan.milestone(now))
                 score(pace.seconds())
+                run.prune(watch.keep, _healthy(run, doctor))
                 if ill:
                     raise Fault(_stopped(run, ill, doctor))
             if leaving:
@@ -310,12 +310,17 @@ def _begin(run: Run, compute: Compute, origin: GAN | None) -> State:
 
 def finished(state: State, recipe: Recipe) -> bool:
     """Has the run seen its images, or used up its minutes?"""
+    return state.now.nimg >= recipe.train.kimg * 1000 or _out_of_time(state, recipe)
+
+
+def _out_of_time(state: State, recipe: Recipe) -> bool:
     minutes = recipe.train.minutes
-    return state.now.nimg >= recipe.train.kimg * 1000 or (minutes is not None and state.seconds >= minutes * 60)
+    return minutes is not None and state.seconds >= minutes * 60
 
 
-def _refuse_divergence(run: Run, now: Clock, latest: dict[str, float]) -> None:
+def _refuse_divergence(run: Run, now: Clock, latest: dict[str, float], sound: bool) -> None:
     broken = [name for name, value in latest.items() if not math.isfinite(value) and name.count("/") < 2]
+    broken += [] if sound else ["a weight"]
     if broken:
         kept = run.snapshots()
         saved = f"the state of {max(kept):,} images is kept" if kept else "nothing was saved before"
@@ -335,10 +340,12 @@ def _ill(found: Sequence[Finding], recipe: Recipe) -> Finding | None:
     return next((finding for finding in found if finding.grave and finding.ended is None), None)
 
 
-def _treatable(run: Run, ill: Finding) -> bool:
-    """Is there something to try, and has it not been tried too often?"""
+def _treatable(run: Run, ill: Finding, doctor: Doctor, state: State) -> bool:
+    """Is there something to try, has it not been tried too often, and would anything be left?"""
     recipe = run.treated
-    return recipe.doctor.act == "roll-back" and bool(treatment(ill, recipe)) and _tried(run) < recipe.doctor.tries
+    if recipe.doctor.act != "roll-back" or _tried(run) >= recipe.doctor.tries or not treatment(ill, recipe):
+        return False
+    return _healthy(run, doctor) > 0 or not _out_of_time(state, recipe)
 
 
 def _tried(run: Run) -> int:
@@ -347,8 +354,8 @@ def _tried(run: Run) -> int:
 
 def _healthy(run: Run, doctor: Doctor) -> int:
     """The last snapshot from before everything that is wrong now, by the images seen; 0 if there is none."""
-    since = min((finding.nimg for finding in doctor.findings if finding.grave and finding.ended is None), default=0)
-    return max((nimg for nimg in run.snapshots() if nimg <= since), default=0)
+    since = doctor.since()
+    return max((nimg for nimg in run.snapshots() if since is None or nimg < since), default=0)
 
 
 def _stopped(run: Run, ill: Finding, doctor: Doctor) -> str:

@@ -10,7 +10,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
@@ -110,14 +109,9 @@ def overview(shown: Sequence[Shown]) -> Image.Image:
 
 
 def losses(logs: Mapping[str, Any]) -> dict[str, Figure]:
-    """A chart of losses for every run, all to one scale upwards; a few outliers may leave it."""
+    """A chart of losses for every run, all to one scale upwards."""
     charts = {name: figures.losses(log) for name, log in logs.items()}
-    lines = [np.asarray(line.get_ydata(), float) for chart in charts.values() for line in chart.axes[0].lines]
-    if lines := [line for line in lines if len(line)]:
-        low, high = (pick(float(np.quantile(line, at)) for line in lines) for pick, at in ((min, 0.01), (max, 0.99)))
-        room = 0.05 * (high - low) or 0.5
-        for chart in charts.values():
-            chart.axes[0].set_ylim(low - room, high + room)
+    figures.level(*charts.values())
     return charts
 
 

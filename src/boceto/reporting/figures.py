@@ -21,12 +21,28 @@ matplotlib.rcParams["svg.hashsalt"] = "boceto"  # the same log gives the same fi
 INK, GRID = "#3d3846", "#d9d6df"
 _D, _G, _REAL, _FAKE = "#c6493b", "#2f6fb0", "#2e8b63", "#d08a1e"
 _HELD_OUT = "#7a6bb0"
+_FAR = 30.0  # times the usual size of the calmest curve
 _Log = Sequence[Mapping[str, Any]]
 
 
 def losses(log: _Log) -> Figure:
-    """Loss of D and G against thousands of images seen, as logged (means between lines) and smoothed."""
-    return _chart(log, {"d/loss": ("D", _D), "g/loss": ("G", _G)}, "loss")
+    """Loss of D and G against thousands of images seen: thin as logged (means between lines), thick smoothed."""
+    figure = _chart(log, {"d/loss": ("D", _D), "g/loss": ("G", _G)}, "loss")
+    level(figure)
+    return figure
+
+
+def level(*charts: Figure) -> None:
+    """One scale upwards for all these charts; a few outliers, and what is far out as in an explosion, may leave it."""
+    lines = [np.asarray(line.get_ydata(), float) for chart in charts for line in chart.axes[0].lines]
+    if lines := [line for line in lines if len(line)]:
+        far = _FAR * max(min(float(np.median(np.abs(line))) for line in lines), 1.0)
+        near = [part for line in lines if len(part := line[np.abs(line) <= far])]
+        low = min(float(np.quantile(part, 0.01)) for part in near)
+        high = max(float(np.quantile(part, 0.99)) for part in near)
+        room = 0.05 * (high - low) or 0.5
+        for chart in charts:
+            chart.axes[0].set_ylim(low - room, high + room)
 
 
 def scores(log: _Log) -> Figure:
@@ -69,6 +85,7 @@ def epochs(log: _Log, pictures: int) -> Figure:
         )
     axes.set(xlabel="epoch", ylabel="mean loss")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    level(figure)
     _finish(axes)
     return figure
 
@@ -113,7 +130,7 @@ def _confusions(log: _Log) -> list[tuple[float, np.ndarray[Any, np.dtype[np.floa
     found, before = [], 0
     for entry in log:
         shown, middle = entry["nimg"] - before, (entry["nimg"] + before) / 2
-        real, fake = shown * entry["d/real_right"], shown * entry["d/fake_right"]
+        real, fake = (shown * min(max(entry[f"d/{name}_right"], 0.0), 1.0) for name in ("real", "fake"))
         found.append((middle, np.array([[real, shown - real], [shown - fake, fake]])))
         before = entry["nimg"]
     return found

@@ -131,7 +131,7 @@ def summary(wish: Wish) -> list[str]:
 def _log(run: Run, *keys: str) -> list[dict[str, Any]]:
     log = [entry for entry in run.read_log() if {"step", *keys} <= entry.keys()]
     if not log:
-        raise UsageError(f"run {run.folder} has logged nothing yet; go on training with: boceto resume {run.folder}")
+        raise UsageError(f"run {run.folder} has logged no {' and '.join(keys)} yet; {run.to_come()}")
     return log
 
 
@@ -178,7 +178,7 @@ def _evolution(wish: Wish) -> Image.Image:
         return _methods(wish)
     run = Run(wish.what[0])
     if not run.samples():
-        raise UsageError(f"run {run.folder} has no sheet yet; go on training with: boceto resume {run.folder}")
+        raise UsageError(f"run {run.folder} has no sheet yet; {run.to_come()}")
     return figures.evolution(run.samples(), run.recipe.watch.samples)
 
 

@@ -63,7 +63,7 @@ class Found:
             more = "".join(f"; {reason}" for reason in self.passed_over)
             raise UsageError(
                 f"there is no run folder in {self.folder} or below it{more}; "
-                f"boceto train RECIPE --data DATA --out {self.folder / 'run'} makes one"
+                "boceto train RECIPE --data DATA --out RUN makes one"
             )
 
 

@@ -147,7 +147,7 @@ class LivePage:
         self._write(live=not snapshot, ended=not snapshot)
 
     def _write(self, *, live: bool, ended: bool = False) -> None:
-        with contextlib.suppress(BocetoError):  # a page shall not cost a training
+        with contextlib.suppress(Exception):  # a page shall not cost a training
             report(self._run.folder, live=live, ended=ended)
 
 

@@ -72,7 +72,7 @@ def changes(old: Run, new: Run) -> list[str]:
         told.append(f"network: {a} → {b}")
     rest = [
         f"{key}: {_short(before)} → {_short(after)}"
-        for key, (before, after) in recipe.differences(old.recipe, new.recipe).items()
+        for key, (before, after) in recipe.differences(old.treated, new.treated).items()
         if not key.startswith("watch.") and not (key.startswith("arch.") and a != b)
     ]
     room = _TOLD - len(told)
