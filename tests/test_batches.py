@@ -132,7 +132,7 @@ def test_every_order_resumes_bit_for_bit(order: Order, tiny: Recipe, data: Prepa
     def go(name: str, nimg: int) -> dict[str, torch.Tensor]:
         asked = [*changes, f"train.kimg={nimg / 1000}"]
         run = starting.train(file, data.folder, tmp_path / name, changes=asked, device_name="cpu")
-        assert starting.seen(run) == nimg
+        assert run.seen() == nimg
         return safetensors.torch.load_file(run.state)
 
     whole = go("whole", 2 * half)
@@ -163,7 +163,7 @@ def test_dcgan_trains_on_one_picture_at_a_time(d_norm: str, tiny: Recipe, data: 
     changes = ["train.batch=1", "train.kimg=0.02", f"arch.d_norm={d_norm}", "objective.r1_gamma=1.0"]
     run = starting.train(file, data.folder, tmp_path / "run", changes=changes, device_name="cpu")
     state = safetensors.torch.load_file(run.state)
-    assert starting.seen(run) == 20 and all(torch.isfinite(tensor).all() for tensor in state.values())
+    assert run.seen() == 20 and all(torch.isfinite(tensor).all() for tensor in state.values())
 
 
 @pytest.mark.parametrize("turn", ["d", "g"])

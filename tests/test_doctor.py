@@ -197,7 +197,7 @@ def test_a_treated_run_that_is_well_again_goes_to_its_end(tiny: Recipe, data: Pr
 
     run = go(tiny, data, tmp_path / "run", *ILL, "doctor.act=roll-back", "doctor.ease=0.0003", show=show)
     assert (
-        starting.is_finished(run)
+        run.is_finished()
         and len(run.treatments()) == 1
         and said[0].startswith(run.treatments()[0]["finding"])
         and said[1].startswith("back to ")
@@ -213,10 +213,10 @@ def test_stop_stops_and_says_what_is_from_before(tiny: Recipe, data: Prepared, t
     with pytest.raises(Fault, match=r"stopped: .* since .* images: .*is from before"):
         go(tiny, data, tmp_path / "run", *ILL, "doctor.act=stop")
     run = Run(tmp_path / "run")
-    assert not run.treatments() and not starting.is_finished(run)
+    assert not run.treatments() and not run.is_finished()
     assert run.seen() == run.read_log()[-1]["nimg"], "what there was is kept"
     told = set()
-    while not starting.is_finished(run):
+    while not run.is_finished():
         try:
             run = go(tiny, data, tmp_path / "run", *ILL, "doctor.act=stop")
         except Fault as fault:

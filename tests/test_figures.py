@@ -242,3 +242,12 @@ def test_wrong_wishes(
     complaint = capsys.readouterr().err
     assert says in complaint and complaint.count("\n") == 1 and "Traceback" not in complaint
     assert not list(tmp_path.iterdir())
+
+
+def test_an_explosion_leaves_the_scale_of_losses() -> None:
+    calm = [{"nimg": 1000 * i, "d/loss": 1.0 + i % 3, "g/loss": 2.0} for i in range(1, 40)]
+    wild = [{**line, "g/loss": 1e10} for line in calm]
+    charts = [figures.losses(calm), figures.losses(calm[:20] + wild[20:]), figures.losses(wild)]
+    figures.level(*charts)
+    assert len({chart.axes[0].get_ylim() for chart in charts}) == 1
+    assert all(2.8 < chart.axes[0].get_ylim()[1] < 4 for chart in charts)

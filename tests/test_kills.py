@@ -72,7 +72,7 @@ def campaign(name: str, data: Prepared, folder: Path, kills: int) -> dict[str, i
         run = Run(out)
         assert run.seen() >= before, "what was saved stays saved"
         told[f"seen {number}"], told["begun"] = run.seen(), told["begun"] + 1
-        if starting.is_finished(run) and run.state.exists():
+        if run.is_finished() and run.state.exists():
             assert_alike(whole, starting.train(file, data.folder, out, device_name="cpu"))
             told["whole"], number = told["whole"] + 1, number + 1
     return told

@@ -398,11 +398,11 @@ def test_kimg_is_shared_out_evenly_and_then_stands(data: Prepared, tmp_path: Pat
     file.write_text(recipe.parse(table, "tests").to_toml(), "utf-8")
     run = starting.train(file, data.folder, tmp_path / "run", device_name="cpu")
     assert run.recipe.arch["stage_kimg"] == [0.064, 0.064]
-    assert starting.is_finished(starting.train(file, data.folder, run.folder, device_name="cpu"))
+    assert starting.train(file, data.folder, run.folder, device_name="cpu").is_finished()
     further = starting.resume(run.folder, changes=["train.kimg=0.16"], device_name="cpu")
     assert further.recipe.arch["stage_kimg"] == [0.064, 0.064]
     again = starting.train(file, data.folder, run.folder, changes=["train.kimg=0.2"], device_name="cpu")
-    assert again.recipe.arch["stage_kimg"] == [0.064, 0.064] and starting.seen(again) == 200
+    assert again.recipe.arch["stage_kimg"] == [0.064, 0.064] and again.seen() == 200
 
 
 def test_minutes_are_shared_out_by_measured_speed(data: Prepared, tmp_path: Path) -> None:
@@ -429,4 +429,4 @@ def test_minutes_are_shared_out_by_measured_speed(data: Prepared, tmp_path: Path
     changes = ["train.minutes=0.05", "train.kimg=1000"]
     run = starting.train(file, data.folder, tmp_path / "run", changes=changes, device_name="cpu")
     assert len(run.recipe.arch["stage_kimg"]) == 2
-    assert starting.is_finished(starting.train(file, data.folder, run.folder, changes=changes, device_name="cpu"))
+    assert starting.train(file, data.folder, run.folder, changes=changes, device_name="cpu").is_finished()

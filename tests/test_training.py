@@ -49,7 +49,7 @@ def assert_equal_states(a: Run, b: Run) -> None:
     assert set(first) == set(second) and len(first) > 60
     different = [name for name in first if not torch.equal(first[name], second[name])]
     assert not different
-    assert starting.seen(a) == starting.seen(b)
+    assert a.seen() == b.seen()
 
 
 EVERYTHING = ["arch.d_norm=none", "objective.r1_gamma=1.0", "objective.r1_every=3", "data.flip=true"]
@@ -64,7 +64,7 @@ def test_resumed_equals_uninterrupted_bit_for_bit(
     changes = [*changes, f"train.precision={precision}"]
     whole = go(tiny, data, tmp_path / "whole", *changes)
     half = go(tiny, data, tmp_path / "half", *changes, "train.kimg=0.032")
-    assert starting.seen(half) == 32
+    assert half.seen() == 32
     resumed = go(tiny, data, tmp_path / "half", *changes)
     assert_equal_states(whole, resumed)
     again = [entry["nimg"] for entry in resumed.read_log()]
@@ -87,7 +87,7 @@ def test_killed_equals_uninterrupted_bit_for_bit(tiny: Recipe, data: Prepared, t
             time.sleep(0.01)
         process.kill()
     killed = Run(out)
-    assert 0 < starting.seen(killed) < 4000, "it was killed on the way"
+    assert 0 < killed.seen() < 4000, "it was killed on the way"
     resumed = go(tiny, data, out, *changes)
     assert_equal_states(whole, resumed)
     for name in ("d/loss", "g/loss"):
@@ -107,16 +107,16 @@ def test_interrupting_saves_and_says_how_to_go_on(tiny: Recipe, data: Prepared, 
     assert process.returncode == 0, complained
     assert "boceto resume" in said and not complained
     run = Run(out)
-    before = starting.seen(run)
+    before = run.seen()
     assert run.read_log()[-1]["nimg"] == before > 0
     more = starting.resume(out, changes=[f"train.kimg={(before + 16) / 1000}"], device_name="cpu")
-    assert starting.seen(more) == before + 16
+    assert more.seen() == before + 16
 
 
 def test_a_finished_run_stays_as_it_is(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
     run = go(tiny, data, tmp_path / "run")
     before = {path: path.read_bytes() for path in sorted(run.folder.rglob("*")) if path.is_file()}
-    assert starting.is_finished(go(tiny, data, tmp_path / "run"))
+    assert go(tiny, data, tmp_path / "run").is_finished()
     assert {path: path.read_bytes() for path in sorted(run.folder.rglob("*")) if path.is_file()} == before
 
 
@@ -189,8 +189,8 @@ def test_a_run_begun_before_there_was_holding_out_goes_on_with_all(
 
 def test_minutes_stop_a_run(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
     run = go(tiny, data, tmp_path / "run", "train.kimg=1000000", "train.minutes=0.02")
-    assert 0 < starting.seen(run) < 1e8
-    assert starting.is_finished(run)
+    assert 0 < run.seen() < 1e8
+    assert run.is_finished()
 
 
 def test_training_learns(tiny: Recipe, tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_what_a_network_and_a_training_forbid_each_other(tiny: Recipe, data: Pre
         go(vanilla, data, tmp_path / "run", "train.batch=1")
     assert not (tmp_path / "run").exists()
     single = go(tiny, data, tmp_path / "run", "train.batch=1", "train.kimg=0.004", "data.order=random-single")
-    assert starting.is_finished(single), "a DCGAN's batch norm has 4×4 numbers to measure even then"
+    assert single.is_finished(), "a DCGAN's batch norm has 4×4 numbers to measure even then"
 
 
 def test_grey_data_make_a_grey_network(tiny: Recipe, drawings: Path, tmp_path: Path) -> None:
@@ -371,7 +371,7 @@ def test_short_of_memory_a_batch_is_computed_in_parts(
 
     monkeypatch.setattr(training, "_learn", narrow)
     run = go(batch_norm_free, data, tmp_path / "run", announce=said.append)
-    assert starting.is_finished(run) and run.treated.train.micro_batch == 2 and run.recipe.train.micro_batch == 0
+    assert run.is_finished() and run.treated.train.micro_batch == 2 and run.recipe.train.micro_batch == 0
     assert [line for line in said if "memory" in line] == [
         "not enough memory: going on with 4 pictures at once, a batch in parts",
         "not enough memory: going on with 2 pictures at once, a batch in parts",
@@ -416,13 +416,13 @@ def test_a_start_cut_short_can_be_made_again(tiny: Recipe, data: Prepared, tmp_p
     out.mkdir()
     for name in ("run.json", ".run.json.partial", ".recipe.toml.partial"):
         (out / name).write_text("{")
-    assert starting.seen(go(tiny, data, out)) == 64
+    assert go(tiny, data, out).seen() == 64
 
 
 def test_stopped_between_state_and_snapshot(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
     run = go(tiny, data, tmp_path / "run")
     (run.folder / "snapshots" / "000000064.safetensors").unlink()
-    assert starting.seen(go(tiny, data, tmp_path / "run")) == 64
+    assert go(tiny, data, tmp_path / "run").seen() == 64
 
 
 def test_two_cannot_train_one_run(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
@@ -431,7 +431,7 @@ def test_two_cannot_train_one_run(tiny: Recipe, data: Prepared, tmp_path: Path) 
     with run.alone(), pytest.raises(UsageError, match=rf"being trained by process {os.getpid()} on .*; wait for it"):
         starting.resume(run.folder, changes=["train.kimg=1"], device_name="cpu")
     assert (run.folder / "recipe.toml").read_bytes() == recipe_before
-    assert starting.seen(starting.resume(run.folder, changes=["train.kimg=0.08"], device_name="cpu")) == 80
+    assert starting.resume(run.folder, changes=["train.kimg=0.08"], device_name="cpu").seen() == 80
 
 
 def test_the_state_of_another_run_is_refused(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
@@ -448,7 +448,7 @@ def test_a_moved_dataset_is_asked_for(tiny: Recipe, drawings: Path, tmp_path: Pa
     with pytest.raises(UsageError, match="say where it is with --data"):
         starting.resume(run.folder, changes=["train.kimg=0.08"], device_name="cpu")
     more = starting.resume(run.folder, changes=["train.kimg=0.08"], data=moved, device_name="cpu")
-    assert starting.seen(more) == 80
+    assert more.seen() == 80
 
 
 def test_data_of_another_shape_is_refused_with_the_remedy(

@@ -901,7 +901,6 @@ def ladder(
 
 def _train(as_json: bool, start: Any) -> None:
     """Run a training under a bar, and say how it ended."""
-    from boceto import starting
     from boceto.terminal import TrainingView, program, quoted, say
 
     if as_json:
@@ -909,7 +908,7 @@ def _train(as_json: bool, start: Any) -> None:
     else:
         with TrainingView() as view:
             run = start([view.follow], show=view.show, announce=say)
-    seen, finished = starting.seen(run), starting.is_finished(run)
+    seen, finished = run.seen(), run.is_finished()
     if as_json:
         _print_json({"run": str(run.folder), "nimg": seen, "finished": finished})
         return

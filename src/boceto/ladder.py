@@ -186,8 +186,8 @@ class _Ladder:
                 show=show,
                 announce=lambda line: self.announce(f"     {line}"),
             )
-        self.announce(f"     {starting.seen(run):,} images seen")
-        return starting.is_finished(run)
+        self.announce(f"     {run.seen():,} images seen")
+        return run.is_finished()
 
     def _folder(self, rung: _Rung) -> Path:
         return self.out / "runs" / rung.name
@@ -251,7 +251,7 @@ class _Ladder:
         real, other = (pictures.gather(np.sort(places[start : start + n])) for start in (0, n))
         rates = [line["images_per_second"] for line in log if "images_per_second" in line]
         entry |= {
-            "finished": starting.is_finished(run),
+            "finished": run.is_finished(),
             "parameters": run.about["parameters"],
             "nimg": model.nimg,
             "epochs": model.nimg / len(pictures),

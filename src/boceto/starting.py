@@ -163,7 +163,7 @@ def _go(
     with run.alone(), _interruptible() as stopping:
         run.revise(wanted)
         run.release(given)
-        with tracking.tracking(track, run, seen(run)) as trackers:
+        with tracking.tracking(track, run, run.seen()) as trackers:
             how = {"evaluators": evaluators, "trackers": trackers, "show": show or (lambda progress: None)}
             while True:
                 origin = None if run.state.exists() else _origin(run.about, wanted)
@@ -185,18 +185,8 @@ def _less_at_once(run: Run, gan: GAN) -> int:
     if at_once < least or run.treated.doctor.act == "off":
         return 0
     finding, changes = f"not enough memory for {at_once} pictures at once", [f"train.micro_batch={at_once // 2}"]
-    run.note_treatment({"name": "memory", "nimg": seen(run), "finding": finding, "changes": changes})
+    run.note_treatment({"name": "memory", "nimg": run.seen(), "finding": finding, "changes": changes})
     return at_once // 2
-
-
-def seen(run: Run) -> int:
-    """Images a run has been trained on, as its latest saved state says."""
-    return run.seen()
-
-
-def is_finished(run: Run) -> bool:
-    """Has the run reached what its recipe asks?"""
-    return run.is_finished()
 
 
 def _fitted(wanted: Recipe, data: Prepared) -> Recipe:
