@@ -25,7 +25,7 @@ SOURCE = Path(boceto.__file__).parent
 # The rooms from the ground up; a module may import from its own row and from rows above it in this list only.
 FLOORS = [
     ["version", "errors"],
-    ["recipe", "clock", "device", "energy", "objectives", "balance", "nn", "workers", "scaling"],
+    ["recipe", "clock", "device", "energy", "files", "objectives", "balance", "nn", "workers", "scaling"],
     ["gan"],
     ["archs", "data", "runs", "probing"],
     ["sampling", "watching", "metrics", "doctor", "tracking"],

@@ -11,8 +11,8 @@ from boceto import sampling, starting
 from boceto.data import preparing, sketchbook
 from boceto.data.prepared import MANIFEST, Prepared
 from boceto.errors import UsageError, os_errors
+from boceto.files import write_image
 from boceto.reporting.page import report
-from boceto.runs import write_image
 from boceto.terminal import Bar, clock, program, quoted, say, training_bar
 
 RECIPE = "dcgan-64-quick"

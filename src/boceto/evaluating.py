@@ -25,13 +25,14 @@ from boceto import sampling
 from boceto.data.deriving import reduced
 from boceto.data.prepared import Prepared
 from boceto.errors import Fault, UsageError
+from boceto.files import replacing
 from boceto.metrics import distances
 from boceto.metrics import features as networks
 from boceto.metrics.distances import Interval, interval
 from boceto.metrics.features import Network
 from boceto.metrics.swd import SMALLEST, swd
 from boceto.reporting.tables import table
-from boceto.runs import Run, replacing
+from boceto.runs import Run
 
 FEWEST = 50  # pictures of each kind below which nothing is told
 _SUBSETS = 10  # halves that an interval is told from

@@ -23,10 +23,11 @@ from boceto.data.deriving import derive, reduced, require
 from boceto.data.prepared import Prepared
 from boceto.energy import SPAIN_2020, Grid
 from boceto.errors import Fault, UsageError
+from boceto.files import write_text
 from boceto.metrics.swd import PATCH, swd
 from boceto.recipe import Recipe
 from boceto.reporting.comparison import REAL, SHOWN, Shown, compare
-from boceto.runs import Run, write_text
+from boceto.runs import Run
 from boceto.sampling import Images
 from boceto.version import __version__
 from boceto.watching import Progress

@@ -10,7 +10,7 @@
     RUN/treatments.json     what the doctor has done; what it took back lies in rolled-back/
     RUN/report.html         the page, and figures/
 
-Every file is written beside its place and moved there, so none is ever half there. Nothing is pickled.
+None of them is ever half there (``boceto.files``).
 """
 
 from __future__ import annotations
@@ -27,17 +27,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import safetensors
-import torch
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from boceto import recipe as recipes
 from boceto.clock import Clock
 from boceto.energy import Energy
 from boceto.errors import Fault, UsageError, nearest, os_errors, printable
+from boceto.files import read_metadata, replacing, save_tensors, write_image, write_text
 from boceto.recipe import Recipe
 from boceto.workers import alone, held
 
@@ -112,58 +110,6 @@ class _Spent(_Part):
 _TREATMENTS = TypeAdapter(list[_Treatment])
 
 
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; on success it takes its place at once, on failure it is removed."""
-    temporary = path.with_name(f".{path.name}.partial")
-    with os_errors("write", path):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            yield temporary
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-            temporary.chmod(0o666 & ~_umask())  # safetensors writes for its owner alone
-            temporary.replace(path)
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a whole UTF-8 text file at once."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-
-
-_LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}  # pixels; others take what memory takes
-
-
-def image_format(path: Path) -> str:
-    """Pillow's name of the format that a file name ends in. Raises UsageError for an ending Pillow cannot write."""
-    kind = Image.registered_extensions().get(path.suffix.lower(), "")
-    if kind not in Image.SAVE:
-        raise UsageError(f"cannot write a picture called {path.name}; let the name end in .png or .jpg")
-    return kind
-
-
-def write_image(path: Path, image: Image.Image) -> None:
-    """Write a picture at once, in the format its name ends in. Raises UsageError if that cannot hold it."""
-    kind = image_format(path)
-    if max(image.size) > _LONGEST_SIDE.get(kind, max(image.size)):
-        raise UsageError(
-            f"{path.name} would be {image.width}×{image.height} pixels, but {kind} holds {_LONGEST_SIDE[kind]:,} a "
-            f"side at most; let the name end in .png, or ask for less"
-        )
-    with replacing(path) as temporary:
-        image.save(temporary, format=kind)
-
-
 class Run:
     """An opened run folder."""
 
@@ -195,7 +141,8 @@ class Run:
 
         Raises UsageError if something else already is there.
         """
-        begun = {LOCK, TRAINER, ABOUT, f".{ABOUT}.partial", f".{RECIPE}.partial"}  # what an interrupted start leaves
+        begun = {LOCK, TRAINER, ABOUT}  # what an interrupted start leaves, whole or not
+        begun |= {f".{name}.partial" for name in (TRAINER, ABOUT, RECIPE)}
         if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - begun):
             if cls.exists(folder):
                 return cls(folder)
@@ -460,59 +407,6 @@ def _ends_stage(path: Path) -> bool:
         return "stage" in read_metadata(path)
     except Fault:
         return True
-
-
-def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file at once, from tensors of any device and memory order."""
-    plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
-    with replacing(path) as temporary:
-        try:
-            save_file(plain, temporary, metadata={"format": "pt", "boceto": str(FORMAT), **metadata})
-        except safetensors.SafetensorError as error:  # it wraps the system's errors as text
-            raise _as_os_error(error) from error
-
-
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read tensors (on the CPU) and metadata; raises Fault if the file is missing or cut short."""
-    metadata = read_metadata(path)
-    with _damage(path):
-        return load_file(path), metadata
-
-
-def read_metadata(path: Path) -> dict[str, str]:
-    """Read the metadata of a safetensors file alone; raises Fault if the file is missing or cut short."""
-    with os_errors("read", path), path.open("rb"):
-        pass  # a folder, or one we may not read
-    with _damage(path), safetensors.safe_open(path, framework="pt") as file:
-        return dict(file.metadata() or {})
-
-
-@contextlib.contextmanager
-def _damage(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (safetensors.SafetensorError, ValueError) as error:
-        if path.name == STATE:
-            remedy = "the run cannot go on, though its snapshots can draw; train with another --out"
-        else:
-            remedy = "use another snapshot (--snapshot NAME), or train with another --out"
-        raise Fault(f"{path} is damaged or cut short ({error}); {remedy}") from error
-
-
-def restore(module: torch.nn.Module, tensors: Mapping[str, Tensor], prefix: str, source: Path) -> None:
-    """Copy ``prefix.*`` tensors into a module's parameters and buffers; raises Fault if they do not fit."""
-    own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    try:
-        module.load_state_dict(own)
-    except RuntimeError as error:
-        raise Fault(f"{source} does not fit the network its recipe describes; was one of them changed?") from error
-
-
-def _as_os_error(error: Exception) -> OSError:
-    """safetensors reports a full disk as text, with the system's number in it; give it back its type."""
-    text = str(error)
-    number = text.partition("(os error ")[2].partition(")")[0]
-    return OSError(int(number), text) if number.isdecimal() else OSError(text)
 
 
 def _log_line(entry: Mapping[str, Any]) -> str:

@@ -19,8 +19,9 @@ from boceto import archs, device, recipe
 from boceto.clock import Clock
 from boceto.device import Compute
 from boceto.errors import Fault, UsageError
+from boceto.files import image_format, load_tensors, restore, write_image
 from boceto.gan import GAN
-from boceto.runs import Run, image_format, load_tensors, restore, write_image
+from boceto.runs import Run
 from boceto.scaling import levels_from_signed
 
 Images = NDArray[np.uint8]

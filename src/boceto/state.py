@@ -16,9 +16,9 @@ from boceto import archs, probing
 from boceto.clock import Clock
 from boceto.device import Compute
 from boceto.errors import Fault
+from boceto.files import load_tensors, restore, save_tensors
 from boceto.gan import GAN
 from boceto.recipe import Recipe
-from boceto.runs import load_tensors, restore, save_tensors
 
 
 @dataclass
@@ -98,7 +98,8 @@ class State:
 
     def load(self, path: Path, run_id: str) -> None:
         """Take up what ``save`` wrote. Raises Fault if the file is damaged, of another network or of another run."""
-        tensors, metadata = load_tensors(path)
+        remedy = "the run cannot go on, though its snapshots can draw; train with another --out"
+        tensors, metadata = load_tensors(path, remedy)
         if metadata.get("run") != run_id:
             raise Fault(f"{path} belongs to another run; put back the file of this one, or train with another --out")
         try:

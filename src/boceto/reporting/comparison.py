@@ -13,10 +13,11 @@ from typing import Any
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
+from boceto.files import write_image, write_text
 from boceto.reporting import figures
 from boceto.reporting.html import embedded, render
 from boceto.reporting.tables import digits
-from boceto.runs import Run, write_image, write_text
+from boceto.runs import Run
 from boceto.sampling import Images, sheet
 
 PAGE = "comparison.html"

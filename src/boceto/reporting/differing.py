@@ -15,6 +15,7 @@ from boceto import archs, recipe, sampling
 from boceto.data.describing import size
 from boceto.doctor import examine
 from boceto.errors import BocetoError, UsageError, os_errors, printable
+from boceto.files import write_text
 from boceto.recipe import Recipe
 from boceto.reporting import figures
 from boceto.reporting.comparison import losses
@@ -22,7 +23,7 @@ from boceto.reporting.html import render, require_page
 from boceto.reporting.snapshots import DRAWN, strip
 from boceto.reporting.standing import Standing, network, standing
 from boceto.reporting.tables import digits, duration, table
-from boceto.runs import Run, scores, write_text
+from boceto.runs import Run, scores
 from boceto.scoring import explained
 
 MOST = 20  # runs

@@ -14,11 +14,12 @@ from PIL import Image
 from boceto import archs, recipe, sampling
 from boceto.clock import AT_LAST, Clock
 from boceto.errors import UsageError, nearest
+from boceto.files import image_format, write_image, write_text
 from boceto.gan import GAN
 from boceto.reporting import figures, lessons, networks, research
 from boceto.reporting.film import KINDS, film
 from boceto.reporting.page import real_pictures
-from boceto.runs import Run, image_format, write_image, write_text
+from boceto.runs import Run
 
 BESIDE = 8  # pictures in a row
 

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from boceto.errors import UsageError
+from boceto.files import replacing
 from boceto.reporting.figures import INK
-from boceto.runs import replacing
 
 KINDS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG", ".mp4": "MP4"}
 _LABEL = 22  # pixels above the sheet for the number of images

@@ -13,10 +13,11 @@ from PIL import Image
 from rich.table import Table
 
 from boceto.errors import BocetoError, UsageError, os_errors, os_fault, printable
+from boceto.files import read_metadata, write_text
 from boceto.reporting.html import Command, embedded, render, require_page
 from boceto.reporting.standing import Standing, network, standing
 from boceto.reporting.tables import digits, duration, table
-from boceto.runs import ABOUT, LOG, RECIPE, STATE, Run, by_nimg, read_metadata, write_text
+from boceto.runs import ABOUT, LOG, RECIPE, STATE, Run, by_nimg
 
 DEPTH = 6  # folders below each other that are looked into
 _TRACES = {STATE, LOG, "samples", "snapshots"}  # what only a training leaves

@@ -17,9 +17,10 @@ from PIL import Image
 from boceto import doctor, sampling
 from boceto.data.prepared import Prepared
 from boceto.errors import BocetoError, UsageError, os_errors
+from boceto.files import write_image, write_text
 from boceto.reporting import figures
 from boceto.reporting.html import embedded, render
-from boceto.runs import Run, write_image, write_text
+from boceto.runs import Run
 
 SHOWN = 25  # pictures on the sheet
 BESIDE = 8  # generated and real beside each other

@@ -12,11 +12,12 @@ from rich.table import Table
 from boceto import sampling
 from boceto.data.describing import size
 from boceto.errors import BocetoError, Fault, UsageError, os_errors, printable
+from boceto.files import read_metadata, write_text
 from boceto.reporting.figures import in_a_row
 from boceto.reporting.html import Command, embedded, render, require_page
 from boceto.reporting.standing import network
 from boceto.reporting.tables import digits, table
-from boceto.runs import Run, read_metadata, scores, write_text
+from boceto.runs import Run, scores
 from boceto.sampling import Images
 from boceto.scoring import explained
 

@@ -15,9 +15,9 @@ from boceto.data import study as studies
 from boceto.data.study import Study
 from boceto.data.tags import DEFAULT_GROUPS, load_groups, plain
 from boceto.errors import UsageError, os_errors
+from boceto.files import write_image, write_text
 from boceto.reporting import study_figures as figures
 from boceto.reporting.html import embedded, render
-from boceto.runs import write_image, write_text
 
 TOP = 40  # tags on the chart
 LISTED = 40  # lines of a list of files
