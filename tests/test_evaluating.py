@@ -11,9 +11,10 @@ import torch
 
 from boceto import evaluating, recipe, starting
 from boceto.cli import main
+from boceto.data.prepared import Prepared
 from boceto.data.preparing import prepare
-from boceto.errors import UsageError
-from boceto.evaluating import evaluate, told
+from boceto.errors import Fault, UsageError
+from boceto.evaluating import Reference, evaluate, in_features, real_features
 from boceto.metrics.features import Network
 from conftest import TINY, drawing
 
@@ -40,11 +41,12 @@ def test_a_run_is_scored_beside_real_drawings(run: Path, cache: Path, capsys: py
     assert main(["evaluate", str(run), "--samples", "50", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["features"], found["count"], found["nimg"], found["seed"]) == ("lite0", 50, 64, 0)
-    assert len(found["data"]) == 64 and "fewer than the 1,280 features" in found["left_out"]["fid"]
-    names = ["kid", "precision", "recall", "density", "coverage", "diversity", "inception", "swd-16"]
+    assert len(found["data"]) == 64 and "no more than the 1,280 features" in found["left_out"]["fid"]
+    names = ["kid", "precision", "recall", "density", "coverage", "diversity", "inception", "ms-ssim", "swd-16"]
     assert list(found["scores"]) == names
     for score in found["scores"].values():
         assert score["found"]["low"] <= score["found"]["value"] <= score["found"]["high"]
+        assert set(score["floor"]) == {"value", "low", "high", "error"}
     assert found["scores"]["kid"]["found"]["low"] > found["scores"]["kid"]["floor"]["high"], "noise is no drawing"
     assert found["scores"]["precision"]["found"]["value"] < found["scores"]["precision"]["floor"]["value"]
     (kept,) = (cache / "features").iterdir()
@@ -68,11 +70,13 @@ def test_more_pictures_than_features_have_a_fid() -> None:
     random = np.random.default_rng(0)
     real, other, fake = (random.normal(shift, 1, (120, 6)).astype(np.float32) for shift in (0, 0, 1))
     net = Network("toy", 8, lambda images: torch.zeros(len(images), 6))
-    scores, left_out = told(real, other, fake, net)
-    assert not left_out and set(scores) == {"kid", "precision", "recall", "density", "coverage", "diversity", "fid"}
+    found, floor = in_features(real, fake, net), in_features(real, other, net)
+    assert set(found) == {"kid", "precision", "recall", "density", "coverage", "diversity", "fid"}
     for name in ("kid", "fid"):
-        assert scores[name].lower_is_better and scores[name].found.low > scores[name].floor.high
-    assert scores["fid"].found.value == pytest.approx(6, rel=0.4)
+        assert found[name].low > floor[name].high
+    assert found["fid"].value == pytest.approx(6, rel=0.4)
+    assert floor["precision"].high <= 1 and floor["precision"].low < floor["precision"].value
+    assert "fid" not in in_features(real, fake, net, fid=False)
 
 
 @pytest.mark.parametrize(
@@ -97,5 +101,74 @@ def test_too_few_drawings_and_other_colours(run: Path, tmp_path: Path) -> None:
         prepare(tmp_path / f"{name}-drawings", tmp_path / name, size=16, grey=grey, workers=1)
     with pytest.raises(UsageError, match="holds 60 pictures; scores want 100"):
         evaluate(run, data=tmp_path / "few", samples=50)
-    with pytest.raises(UsageError, match=r"holds grey pictures, .* draws colour ones"):
+    with pytest.raises(UsageError, match=r"holds grey pictures, those to score have colours"):
         evaluate(run, data=tmp_path / "grey", samples=50)
+
+
+def test_pictures_are_scored_without_a_run(data: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a training does it: real pictures are looked at once, for any number of sets of generated ones."""
+    monkeypatch.setattr(evaluating, "FEWEST", 20)
+    looked: list[int] = []
+
+    def features(images: torch.Tensor) -> torch.Tensor:
+        looked.append(len(images))
+        return images.mean(dim=(2, 3))
+
+    reference = Reference(data, Network("means", 8, features), data.shape, 1000)
+    assert reference.count == 20 and sum(looked) == 40 and not reference.left_out
+    alike, same = reference.scores(data.gather(range(20))), reference.scores(data.gather([7] * 20))
+    assert sum(looked) == 80 and alike["kid"].floor is same["kid"].floor
+    assert same["diversity"].found.value < 1e-6 < alike["diversity"].found.low
+    assert same["ms-ssim"].found.value == pytest.approx(1) and alike["ms-ssim"].found.high < 1
+    assert "at 3 scales" in same["ms-ssim"].about
+    assert min(score.found.low for name, score in alike.items() if name != "kid") >= 0
+    with pytest.raises(ValueError, match="pictures to score"):
+        reference.scores(np.zeros((20, 8, 8, 3), np.uint8))
+
+
+def test_no_real_picture_is_looked_at_twice(data: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever chooses them, in blocks that stay though the rest is broken off; another shape or network is another."""
+    monkeypatch.setattr(evaluating, "_BLOCK", 16)
+    looked: list[int] = []
+
+    def features(images: torch.Tensor) -> torch.Tensor:
+        looked.append(len(images))
+        if broken and sum(looked) > 12:
+            raise KeyboardInterrupt
+        return images.mean(dim=(2, 3))
+
+    def ask(numbers: list[int], shape: tuple[int, int, int] = data.shape, name: str = "means") -> np.ndarray:
+        looked.clear()
+        return real_features(data, np.array(numbers), shape, Network(name, 8, features))
+
+    broken = True
+    with pytest.raises(KeyboardInterrupt):
+        ask(list(range(40)))
+    broken = False
+    whole = ask(list(range(40)))
+    assert sum(looked) == 40, "less than a block was done"
+    broken = True
+    assert np.array_equal(ask([39, 3, 3, 17]), whole[[39, 3, 3, 17]]) and not looked
+    with pytest.raises(KeyboardInterrupt):
+        ask(list(range(40)), (8, 8, 3))
+    broken = False
+    ask([5, 20], name="other")
+    assert sum(looked) == 2
+    again = ask([20, 5, 6], name="other")
+    assert sum(looked) == 1 and np.array_equal(again, whole[[20, 5, 6]])
+
+
+def test_features_that_are_no_numbers(data: Prepared, cache: Path) -> None:
+    net = Network("broken", 8, lambda images: torch.full((len(images), 4), torch.nan))
+    with pytest.raises(Fault, match="feature network broken gives numbers that are not finite"):
+        real_features(data, np.arange(40), data.shape, net)
+    assert not (cache / "features").exists(), "and none are kept"
+
+
+def test_smaller_drawings_are_not_enlarged(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "drawings").mkdir()
+    for i in range(110):
+        drawing(i).save(tmp_path / "drawings" / f"{i:03d}.png")
+    prepare(tmp_path / "drawings", tmp_path / "small", size=8, workers=1)
+    with pytest.raises(UsageError, match=r"8×8, too small for 16×16; prepare .* again with --size 16x16"):
+        evaluate(run, data=tmp_path / "small", samples=50)

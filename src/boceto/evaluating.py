@@ -12,6 +12,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +23,30 @@ from rich.table import Table
 from safetensors.numpy import load_file, save_file
 
 from boceto import sampling
-from boceto.data.deriving import reduced
+from boceto.data.deriving import reduced, require
 from boceto.data.prepared import Prepared
 from boceto.errors import Fault, UsageError
 from boceto.files import replacing
 from boceto.metrics import distances
 from boceto.metrics import features as networks
-from boceto.metrics.distances import Interval, interval
+from boceto.metrics.distances import Interval, around, intervals, of_share
 from boceto.metrics.features import Network
+from boceto.metrics.msssim import ms_ssim, scales
 from boceto.metrics.swd import SMALLEST, swd
 from boceto.reporting.tables import table
 from boceto.runs import Run
 
 FEWEST = 50  # pictures of each kind below which nothing is told
 _SUBSETS = 10  # halves that an interval is told from
+_PARTS = 8  # of the pictures, that the interval of a sliced distance is told from
+_PATCHES = 128 * 2048  # of a set, at a level of the pyramid
 _NEAREST = 5  # neighbours that make a neighbourhood
+_BLOCK = 4096  # numbers of pictures whose features are kept in one file
 
 Images = NDArray[np.uint8]
 Features = NDArray[np.float32]
+Progress = Callable[[str, int, int], None]  # what is looked at, how many of it, of how many
+_SHARES = ("precision", "recall", "coverage")
 
 
 @dataclass(frozen=True)
@@ -79,45 +86,24 @@ def evaluate(
     snapshot: str = "last",
     seed: int = 0,
     device_name: str = "auto",
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Score a run's snapshot on ``samples`` generated pictures and as many real ones, half the dataset's at most.
 
     ``data``: the dataset, if it has moved; another one than it was trained on is fine, and then the score's.
-    ``progress`` is told what is looked at, how many pictures of it, and of how many.
+    ``progress`` is told what is looked at, how many of it, and of how many.
     Raises UsageError for too few pictures or other shapes, Fault if a network's weights are missing.
     """
     opened = Run(run)
     prepared = Prepared(data if data is not None else opened.about["data"]["folder"])
-    if samples < FEWEST:
-        raise UsageError(f"--samples {samples}: scores of fewer than {FEWEST} pictures say nothing")
-    if (count := min(samples, len(prepared) // 2)) < FEWEST:
-        raise UsageError(
-            f"{prepared.folder} holds {len(prepared)} pictures; scores want {2 * FEWEST}, half to compare with and "
-            f"half to see how far real ones lie apart"
-        )
+    count = counted(prepared, samples)
     model = sampling.load(opened.folder, snapshot, device_name)
-    net = networks.network(features, model.compute.device)
-    say = progress or (lambda what, done, of: None)
-    say("drawing", 0, count)
+    say = progress or _silent
+    net = networks.network(features, model.compute.device, lambda done, of: say("MB of weights", done, of))
+    say("drawings", 0, count)
     fake = model.sample(count, seed)
-    if prepared.shape[2] != fake.shape[3]:
-        kinds = {1: "grey", 3: "colour"}
-        raise UsageError(
-            f"{prepared.folder} holds {kinds[prepared.shape[2]]} pictures, {run} draws {kinds[fake.shape[3]]} ones; "
-            f"prepare the dataset {'with' if fake.shape[3] == 1 else 'without'} --grey"
-        )
-    order = np.random.Generator(np.random.PCG64(seed)).permutation(len(prepared))[: 2 * count]
     shape = (fake.shape[1], fake.shape[2], fake.shape[3])
-    real = reduced(prepared.gather(order), shape)
-    key = f"{prepared.content_hash}-{net.name}-{seed}-{count}-{shape}"
-    known = kept(key, lambda: networks.extract(real, net, lambda done, of: say("real pictures", done, of)))
-    found = networks.extract(fake, net, lambda done, of: say("generated pictures", done, of))
-    if not np.isfinite(found).all():
-        raise Fault(f"the features of {run}'s pictures are not finite; its weights may be damaged: try --snapshot best")
-    scores, left_out = told(known[:count], known[count:], found, net, seed)
-    if min(shape[:2]) >= SMALLEST:
-        scores |= _sliced(real[:count], real[count:], fake, seed)
+    reference = Reference(prepared, net, shape, samples, seed=seed, progress=say)
     return Evaluation(
         run=str(opened.folder.resolve()),
         nimg=model.nimg,
@@ -125,53 +111,160 @@ def evaluate(
         count=count,
         data=prepared.content_hash,
         seed=seed,
-        scores=scores,
-        left_out=left_out,
+        scores=reference.scores(fake, say),
+        left_out=reference.left_out,
     )
 
 
-def told(
-    real: Features, other: Features, fake: Features, net: Network, seed: int = 0
-) -> tuple[dict[str, Score], dict[str, str]]:
-    """The scores that lie in features (N, D): of ``fake`` against ``real``, and as floor of ``other`` real ones."""
-    measures: dict[str, tuple[str, bool, Callable[[Features, Features], float]]] = {
-        "kid": ("kernel distance ×1000", True, lambda a, b: 1000 * distances.kernel(a, b)),
-        "precision": ("share that lies among the real ones", False, lambda a, b: _reach(a, b).precision),
-        "recall": ("share of the real ones that lie among them", False, lambda a, b: _reach(a, b).recall),
-        "density": ("how densely the real ones lie about them", False, lambda a, b: _reach(a, b).density),
-        "coverage": ("share of the real ones that have one near", False, lambda a, b: _reach(a, b).coverage),
-        "diversity": ("mean distance of two, the real ones' = 1", False, _diversity),
-    }
-    left_out = {}
-    if min(len(real), len(fake)) > real.shape[1]:
-        measures["fid"] = ("Fréchet distance", True, distances.frechet)
-    else:
-        left_out["fid"] = f"{len(fake):,} pictures are fewer than the {real.shape[1]:,} features; kid has no such bias"
-    if net.logits is not None:
-        sure = net.logits
+def counted(data: Prepared, samples: int) -> int:
+    """How many generated pictures are scored, and as many real ones: half the dataset's at most.
 
-        def classes(_: Features, pictures: Features) -> float:
-            return distances.inception_score(sure(torch.from_numpy(pictures)).softmax(dim=1).cpu().numpy())
+    Raises UsageError if they are too few to say anything.
+    """
+    if samples < FEWEST:
+        raise UsageError(f"--samples {samples}: scores of fewer than {FEWEST} pictures say nothing")
+    if (count := min(samples, len(data) // 2)) < FEWEST:
+        raise UsageError(
+            f"{data.folder} holds {len(data)} pictures; scores want {2 * FEWEST}, half to compare with and half to see "
+            f"how far real ones lie apart"
+        )
+    return count
 
-        measures["inception"] = ("how sure and how varied its classes are", False, classes)
-    scores = {}
-    for name, (about, lower, measure) in measures.items():
 
-        def between(pictures: Features, measure: Callable[[Features, Features], float] = measure) -> Interval:
-            return interval(
-                lambda i, j: measure(real[i], pictures[j]), len(real), len(pictures), subsets=_SUBSETS, seed=seed
+class Reference:
+    """The real pictures that generated ones are scored against: looked at once, for any number of sets of these.
+
+    Half of them are compared with; the other half are scored in the generated ones' place, and are the floor.
+    """
+
+    def __init__(
+        self,
+        data: Prepared,
+        net: Network,
+        shape: tuple[int, int, int],
+        samples: int,
+        *,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> None:
+        """For sets of ``count`` pictures of ``shape`` (H, W, C): ``samples``, or half the dataset's.
+
+        Which real pictures, and every other random choice, follows from ``seed``.
+        Raises UsageError for too few pictures, or such as cannot be brought to that shape.
+        """
+        self.count = counted(data, samples)
+        if shape[2] > data.shape[2]:
+            raise UsageError(
+                f"{data.folder} holds grey pictures, those to score have colours; prepare the dataset without --grey"
+            )
+        require(data, shape)
+        self.net, self.shape, self.seed = net, shape, seed
+        say = progress or _silent
+        order = np.random.Generator(np.random.PCG64(seed)).permutation(len(data))[: 2 * self.count]
+        features = real_features(data, order, shape, net, lambda done, of: say("real pictures", done, of))
+        pictures = reduced(data.gather(order), shape)
+        self._real = _Set(pictures[: self.count], features[: self.count])
+        self._other = _Set(pictures[self.count :], features[self.count :])
+        self.left_out = {}  # score → why it is not told
+        if self.count <= features.shape[1]:
+            self.left_out["fid"] = (
+                f"{self.count:,} pictures are no more than the {features.shape[1]:,} features; kid has no such bias"
             )
 
-        scores[name] = Score(about, lower, between(fake), between(other))
-    return scores, left_out
+    @cached_property
+    def floor(self) -> dict[str, Interval]:
+        """What other real pictures reach: name → score."""
+        return self._told(self._other)
+
+    def scores(self, fake: Images, progress: Progress | None = None) -> dict[str, Score]:
+        """All scores of generated pictures, uint8 (count, H, W, C), by name."""
+        if fake.shape != (self.count, *self.shape):
+            raise ValueError(f"pictures to score are {(self.count, *self.shape)}, not {fake.shape}")
+        say = progress or _silent
+        features = networks.extract(fake, self.net, lambda done, of: say("generated pictures", done, of))
+        found = self._told(_Set(fake, features))
+        return {name: Score(*about(name, self.shape), found[name], self.floor[name]) for name in found}
+
+    def _told(self, other: _Set) -> dict[str, Interval]:
+        real, fake = self._real, other
+        found = in_features(real.features, fake.features, self.net, fid="fid" not in self.left_out, seed=self.seed)
+        found["ms-ssim"] = _similarity(fake.pictures)
+        if min(self.shape[:2]) >= SMALLEST:
+            found |= _sliced(real.pictures, fake.pictures, self.seed)
+        # Of all of them kid alone may be below 0.
+        return {name: told if name == "kid" else replace(told, low=max(told.low, 0.0)) for name, told in found.items()}
 
 
-def _diversity(real: Features, fake: Features) -> float:
-    return distances.diversity(fake) / max(distances.diversity(real), 1e-12)
+@dataclass(frozen=True)
+class _Set:
+    pictures: Images
+    features: Features
 
 
-def _reach(real: Features, fake: Features) -> distances.Reach:
-    return distances.reach(real, fake, _NEAREST)
+def about(name: str, shape: tuple[int, int, int]) -> tuple[str, bool]:
+    """What a score of that name is, of pictures of ``shape`` (H, W, C), and whether lower is better."""
+    if name.startswith("swd-"):
+        return f"sliced Wasserstein ×1000 at {name.removeprefix('swd-')} px", True
+    if name == "ms-ssim":
+        return f"likeness of two of them at {scales(*shape[:2])} scales; 1 = the same, best as the real ones'", True
+    return _ABOUT[name]
+
+
+_ABOUT = {
+    "kid": ("kernel distance ×1000", True),
+    "fid": ("Fréchet distance", True),
+    "precision": ("share that lies among the real ones", False),
+    "recall": ("share of the real ones that lie among them", False),
+    "density": ("how densely the real ones lie about them", False),
+    "coverage": ("share of the real ones that have one near", False),
+    "diversity": ("mean distance of two, the real ones' = 1", False),
+    "inception": ("how sure and how varied its classes are", False),
+}
+
+
+def in_features(
+    real: Features, fake: Features, net: Network, *, fid: bool = True, seed: int = 0
+) -> dict[str, Interval]:
+    """The scores that lie in features (N, D) alone, of ``fake`` against ``real``, by name."""
+    probabilities = None if net.logits is None else net.logits(torch.from_numpy(fake)).softmax(dim=1).cpu().numpy()
+
+    def measures(i: NDArray[np.int64], j: NDArray[np.int64]) -> dict[str, float]:
+        a, b = real[i], fake[j]
+        found = {"kid": 1000 * distances.kernel(a, b), **asdict(distances.reach(a, b, _NEAREST))}
+        found["diversity"] = distances.diversity(b) / max(distances.diversity(a), 1e-12)
+        if fid:
+            found["fid"] = distances.frechet(a, b)
+        if probabilities is not None:
+            found["inception"] = distances.inception_score(probabilities[j])
+        return found
+
+    found = intervals(measures, len(real), len(fake), subsets=_SUBSETS, seed=seed)
+    return {name: of_share(score, len(fake)) if name in _SHARES else score for name, score in found.items()}
+
+
+def _similarity(pictures: Images) -> Interval:
+    """MS-SSIM of each picture with the next, in pairs: mean and interval."""
+    found = ms_ssim(pictures[0 : len(pictures) // 2 * 2 : 2], pictures[1::2])
+    return around(float(found.mean()), float(found.std(ddof=1) / np.sqrt(len(found))), len(found) - 1)
+
+
+def _sliced(real: Images, fake: Images, seed: int) -> dict[str, Interval]:
+    """The sliced Wasserstein distance of every level; its interval from eighths of the pictures, each with its like.
+
+    The more pictures, the fewer patches are cut of each, so that the memory it takes has a bound.
+    """
+    patches = min(128, max(8, _PATCHES // len(real)))
+    whole = swd(real, fake, seed=seed, patches=patches)
+    pieces = [
+        swd(real[part], fake[part], seed=seed, patches=patches, directions=128)
+        for part in np.array_split(np.arange(len(fake)), _PARTS)
+    ]
+    return {
+        f"swd-{level}": around(
+            value, float(np.std([piece[level] for piece in pieces], ddof=1) / np.sqrt(_PARTS)), _PARTS - 1
+        )
+        for level, value in whole.items()
+    }
 
 
 def rows(evaluation: Evaluation) -> Table:
@@ -188,30 +281,69 @@ def _figure(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
 
 
-def _sliced(real: Images, other: Images, fake: Images, seed: int) -> dict[str, Score]:
-    """The sliced Wasserstein distance of every level; its interval from fourths of the pictures, each with its like."""
-    parts = np.array_split(np.arange(len(fake)), 4)
+def _silent(what: str, done: int, of: int) -> None:
+    """Say nothing."""
 
-    def levels(pictures: Images) -> dict[int, Interval]:
-        whole = swd(real, pictures, seed=seed)
-        pieces = [swd(real[part], pictures[part], seed=seed) for part in parts]
-        found = {}
-        for level, value in whole.items():
-            error = float(np.std([piece[level] for piece in pieces], ddof=1) / np.sqrt(len(parts)))
-            found[level] = Interval(value, value - 1.96 * error, value + 1.96 * error, error)
-        return found
 
-    a, b = levels(fake), levels(other)
-    return {f"swd-{level}": Score(f"sliced Wasserstein ×1000 at {level} px", True, a[level], b[level]) for level in a}
+# ── what is remembered in the user's cache: BOCETO_CACHE, else ~/.cache/boceto ──
+
+
+def real_features(
+    data: Prepared,
+    numbers: NDArray[np.int64],
+    shape: tuple[int, int, int],
+    net: Network,
+    progress: Callable[[int, int], None] | None = None,
+) -> Features:
+    """Features of the pictures of these numbers, reduced to ``shape``: (n, D). None is looked at twice.
+
+    They are kept by (content hash, network, shape), in blocks of numbers that grow as others are asked for, whatever
+    seed and count chose them; what is done stays, however the rest ends.
+    """
+    rows: dict[int, NDArray[np.float32]] = {}
+    for block in np.unique(numbers // _BLOCK):
+        path = _place(f"{data.content_hash}-{net.name}-{shape}-{block}")
+        stored = _read(path)
+        known = dict(zip(stored["numbers"].tolist(), stored["features"], strict=True)) if stored else {}
+        wanted = numbers[numbers // _BLOCK == block].tolist()
+        if missing := sorted(set(wanted) - set(known)):
+            before = len(rows) + len(wanted) - len(missing)
+
+            def say(done: int, of: int, before: int = before) -> None:
+                if progress is not None:
+                    progress(before + done, len(numbers))
+
+            new = networks.extract(reduced(data.gather(missing), shape), net, say)
+            known |= zip(missing, new, strict=True)
+            _write(path, {"numbers": np.array(list(known)), "features": np.stack(list(known.values()))})
+        rows |= {number: known[number] for number in wanted}
+    return np.stack([rows[number] for number in numbers.tolist()])
 
 
 def kept(key: str, work: Callable[[], Features]) -> Features:
     """What ``work`` gives, remembered in the user's cache (``BOCETO_CACHE``, else ``~/.cache/boceto``)."""
-    folder = Path(os.environ.get("BOCETO_CACHE") or Path.home() / ".cache" / "boceto")
-    path = folder / "features" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
-    with contextlib.suppress(Exception):  # a cache that cannot be read is none
-        return load_file(path)["features"]
+    path = _place(key)
+    if "features" in (known := _read(path)):
+        return known["features"]
     found = work()
-    with contextlib.suppress(Fault), replacing(path) as temporary:  # nor one that cannot be written
-        save_file({"features": found}, temporary)
+    _write(path, {"features": found})
     return found
+
+
+def _place(key: str) -> Path:
+    folder = Path(os.environ.get("BOCETO_CACHE") or Path.home() / ".cache" / "boceto")
+    return folder / "features" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
+
+
+def _read(path: Path) -> dict[str, NDArray[Any]]:
+    with contextlib.suppress(Exception):  # a cache that cannot be read is none
+        return load_file(path)
+    return {}
+
+
+def _write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    own = path.with_name(f"{path.stem}-{os.getpid()}{path.suffix}")  # two processes may be at it
+    with contextlib.suppress(Fault, OSError):  # one that cannot be written is none either
+        with replacing(own) as temporary:
+            save_file(arrays, temporary)
+        own.replace(path)

@@ -61,6 +61,11 @@ class Bar:
         if console.is_terminal:
             self.progress.stop()
 
+    def turn_to(self, unit: str) -> None:
+        """Count something else from here on, if it is not counted already."""
+        if unit != self.unit:
+            self.unit, self._began = unit, time.monotonic()
+
     def show(
         self,
         done: int,

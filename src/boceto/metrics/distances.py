@@ -6,8 +6,8 @@ real ones is reached. None means anything without the name of the feature networ
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,17 +46,20 @@ def kernel(real: Features, fake: Features) -> float:
 
     0 on average for two sets of one source, so it may be a little below; lower is nearer.
     """
-    m, n = len(real), len(fake)
     a, b = real.astype(np.float64), fake.astype(np.float64)
+    same = 0.0
+    for x in (a, b):
+        itself = ((x * x).sum(axis=1) / x.shape[1] + 1) ** 3  # a picture with itself is no pair
+        same += (_kernel_sum(x, x) - itself.sum()) / (len(x) * (len(x) - 1))
+    return float(same - 2 * _kernel_sum(a, b) / (len(a) * len(b)))
 
-    def k(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-        value: NDArray[np.float64] = (x @ y.T / x.shape[1] + 1) ** 3
-        return value
 
-    within_real, within_fake = k(a, a), k(b, b)
-    same = (within_real.sum() - within_real.trace()) / (m * (m - 1))
-    same += (within_fake.sum() - within_fake.trace()) / (n * (n - 1))
-    return float(same - 2 * k(a, b).mean())
+def _kernel_sum(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    total = 0.0
+    for start in range(0, len(a), _AT_ONCE):
+        inner = a[start : start + _AT_ONCE] @ b.T / a.shape[1] + 1
+        total += float((inner * inner * inner).sum())
+    return total
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class Reach:
 
 def reach(real: Features, fake: Features, nearest: int = 5) -> Reach:
     """Of two sets; a picture's neighbourhood reaches to its ``nearest``-th neighbour in its own set."""
+    real, fake = real.astype(np.float64), fake.astype(np.float64)
     among_real, among_fake = _radii(real, nearest), _radii(fake, nearest)
     inside_real = np.zeros(len(fake))  # in how many real neighbourhoods each generated picture lies
     covered = np.zeros(len(real), bool)
@@ -103,7 +107,7 @@ def _radii(features: Features, nearest: int) -> NDArray[np.float64]:
 
 def _distances(a: Features, b: Features) -> NDArray[np.float64]:
     """(N, D), (M, D) → (N, M), Euclidean."""
-    a, b = a.astype(np.float64), b.astype(np.float64)
+    a, b = a.astype(np.float64, copy=False), b.astype(np.float64, copy=False)
     squared = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1)[None] - 2 * (a @ b.T)
     root: NDArray[np.float64] = np.sqrt(squared.clip(0))
     return root
@@ -118,6 +122,7 @@ def inception_score(probabilities: Features) -> float:
 
 def diversity(features: Features) -> float:
     """The mean distance of two pictures of a set; 0 = they are all the same."""
+    features = features.astype(np.float64)
     total = sum(
         _distances(features[start : start + _AT_ONCE], features).sum() for start in range(0, len(features), _AT_ONCE)
     )
@@ -126,7 +131,7 @@ def diversity(features: Features) -> float:
 
 @dataclass(frozen=True)
 class Interval:
-    """A value and between what it lies with 95 %; ``error``: its standard error."""
+    """A value, where it lies with 95 % confidence, and its standard error."""
 
     value: float
     low: float
@@ -134,28 +139,55 @@ class Interval:
     error: float
 
 
+Measure = Callable[[NDArray[np.int64], NDArray[np.int64]], float]
+Measures = Callable[[NDArray[np.int64], NDArray[np.int64]], Mapping[str, float]]
+
+
 def interval(
-    measure: Callable[[NDArray[np.int64], NDArray[np.int64]], float],
-    real: int,
-    fake: int,
-    *,
-    subsets: int = 20,
-    share: float = 0.5,
-    seed: int = 0,
+    measure: Measure, real: int, fake: int, *, subsets: int = 20, share: float = 0.5, seed: int = 0
 ) -> Interval:
-    """Of a measure of picture numbers, by subsampling (Politis & Romano 1994): ``subsets`` halves without replacement.
+    """Of a measure of picture numbers, as ``intervals`` tells it."""
+    found = intervals(lambda i, j: {"": measure(i, j)}, real, fake, subsets=subsets, share=share, seed=seed)
+    return found[""]
+
+
+def intervals(
+    measures: Measures, real: int, fake: int, *, subsets: int = 20, share: float = 0.5, seed: int = 0
+) -> dict[str, Interval]:
+    """Of what is measured together, by subsampling (Politis & Romano 1994): ``subsets`` halves without replacement.
 
     A bootstrap repeats pictures, and repeated pictures are what distances among neighbours and FID take for a fault.
     The spread of halves about the whole is just the standard error of the whole: σ = sd · √(share / (1 − share)).
+    It is about what as many other pictures would give: a bias that comes of their number (FID's) it does not know.
     """
-    value = measure(np.arange(real), np.arange(fake))
+    whole = measures(np.arange(real), np.arange(fake))
     random = np.random.Generator(np.random.PCG64(seed))
     parts = [
-        measure(
+        measures(
             np.sort(random.permutation(real)[: max(2, round(share * real))]),
             np.sort(random.permutation(fake)[: max(2, round(share * fake))]),
         )
         for _ in range(subsets)
     ]
-    error = float(np.std(parts, ddof=1) * np.sqrt(share / (1 - share)))
-    return Interval(value, value - 1.96 * error, value + 1.96 * error, error)
+    spread = {name: np.std([part[name] for part in parts], ddof=1) for name in whole}
+    scale = np.sqrt(share / (1 - share))
+    return {name: around(value, float(spread[name] * scale), subsets - 1) for name, value in whole.items()}
+
+
+def around(value: float, error: float, degrees: int) -> Interval:
+    """The 95 % interval of a value whose standard error was told with so many degrees of freedom (Student's t)."""
+    z = 1.959964
+    t = z + (z**3 + z) / (4 * degrees) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)  # Fisher & Cornish 1960
+    t += (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * degrees**3)
+    return Interval(value, value - t * error, value + t * error, error)
+
+
+def of_share(found: Interval, count: int) -> Interval:
+    """The interval of a share of ``count`` pictures: within 0 … 1, and never narrower than chance (Wilson 1927).
+
+    Where all pictures agree, so do all halves, and their spread of 0 would promise too much.
+    """
+    p, z2 = found.value, 1.959964**2
+    middle, half = p + z2 / (2 * count), np.sqrt(z2 * p * (1 - p) / count + (z2 / (2 * count)) ** 2)
+    low, high = float((middle - half) / (1 + z2 / count)), float((middle + half) / (1 + z2 / count))
+    return replace(found, low=max(0.0, min(found.low, low)), high=min(1.0, max(found.high, high)))

@@ -84,7 +84,7 @@ class Lite0:
 
     def logits(self, features: Tensor) -> Tensor:
         """(N, 1280) → (N, 1000): of ImageNet's classes, for the Inception score's like."""
-        return F.linear(features, *self._classes)
+        return F.linear(features.to(self._device), *self._classes)
 
 
 def load(device: torch.device | str = "cpu") -> Lite0:
