@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,20 @@ import numpy as np
 import pytest
 import torch
 
-from boceto import doctor, recipe, sampling, scoring, starting
+from boceto import doctor, evaluating, recipe, sampling, scoring, starting
 from boceto.clock import Clock
 from boceto.data.prepared import Prepared
+from boceto.data.preparing import prepare
 from boceto.device import choose
+from boceto.errors import Fault, UsageError
+from boceto.metrics.distances import Interval
 from boceto.metrics.swd import swd
 from boceto.recipe import Recipe
-from boceto.runs import Run
+from boceto.reporting import figures
+from boceto.reporting.page import report
+from boceto.runs import Run, ranking
+from boceto.scoring import Evaluation, Score
+from conftest import drawing
 
 
 def go(tiny: Recipe, data: Prepared, out: Path, *changes: str) -> Run:
@@ -97,3 +105,58 @@ def test_a_score_that_stands_still_is_a_plateau() -> None:
     (finding,) = scored([100.0, 80, 60, 50, 45, 44, 44.1, 43.9, 44, 44.1, 44, 43.95])
     assert finding.name == "plateau" and not finding.grave and "% an hour" in finding.evidence
     assert not scored([44.0] * 7), "too few to tell"
+
+
+def test_scores_by_a_network_are_told_on_schedule(tiny: Recipe, drawings: Path, tmp_path: Path) -> None:
+    for i in range(120):
+        drawing(i).save(tmp_path / f"{i}.png")
+    data = prepare(tmp_path, tmp_path / "data", size=16, workers=1)
+    run = go(tiny, data, tmp_path / "run", "watch.scored=50", "watch.features=lite0")
+    for told in run.scores().values():
+        assert set(told) == {"swd", "kid-lite0", "precision-lite0", "recall-lite0", "diversity-lite0"}
+    by_kid = {nimg: told["kid-lite0"] for nimg, told in run.scores().items()}
+    assert run.best() == min(by_kid, key=lambda nimg: by_kid[nimg]), "it counts before swd"
+    line = next(line for line in run.read_log() if "kid-lite0" in line)
+    assert line["kid-lite0/error"] > 0 and abs(line["kid-lite0/floor"]) < line["kid-lite0"]
+    evaluation = evaluating.evaluate(run.folder, samples=50)
+    assert evaluation.scores["kid"].floor.value == pytest.approx(line["kid-lite0/floor"], abs=1e-4)
+    chart = figures.distance(run.read_log()).axes[0]
+    assert np.allclose(chart.lines[0].get_ydata(), list(by_kid.values())) and len(chart.lines) == 2
+
+
+def test_evaluations_are_kept_and_shown(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
+    run = go(tiny, data, tmp_path / "run")
+    floor = Interval(1.5, 1.0, 2.0, 0.25)
+    first = Evaluation(
+        "run", 64, "lite0", 100, "abc", 0, {"kid": Score("a distance", True, Interval(30.25, 29, 31, 0.5), floor)}, {}
+    )
+    again = replace(first, scores={"kid": Score("a distance", True, Interval(40.5, 29, 31, 0.5), floor)})
+    other = replace(first, nimg=32, left_out={"fid": "too few pictures"})
+    for one in (first, other, again):
+        scoring.note(run, one)
+    assert scoring.noted(run) == [other, again], "one told again takes its place"
+    page = report(run.folder).read_text("utf-8")
+    assert "Scores by lite0" in page and "<td>40.5</td>" in page
+    assert "<td>30.2</td>" not in page and "too few pictures" not in page
+    (run.folder / scoring.NOTED).write_text('[{"run": NaN}]')
+    with pytest.raises(Fault, match=r"evaluations\.json is damaged; remove it"):
+        report(run.folder)
+
+
+def test_the_ranking_score_is_the_one_that_counts_most() -> None:
+    assert ranking({"swd": 1, "precision-lite0": 1, "kid-lite0/error": 1, "kid-lite0": 1}) == "kid-lite0"
+    assert ranking({"kid-lite0": 1, "fid-inception": 1}) == "fid-inception"
+    assert ranking({"recall-lite0": 1, "kid-lite0/error": 1}) is None
+
+
+def test_scores_that_cannot_be_told_are_refused_before_anything_is_written(
+    tiny: Recipe, data: Prepared, tmp_path: Path
+) -> None:
+    for changes, said in (
+        (["watch.features=lite1", "watch.scored=60"], "no feature network 'lite1'; did you mean 'lite0'"),
+        (["watch.features=lite0", "watch.scored=8"], "scores of 8 pictures say nothing"),
+        (["watch.features=lite0", "watch.scored=60"], "holds 40 pictures; scores want 100"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            go(tiny, data, tmp_path / "run", *changes)
+        assert not (tmp_path / "run").exists()

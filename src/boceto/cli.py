@@ -604,7 +604,8 @@ def evaluate(
     seed
         Which latents, and which real pictures.
     """
-    from boceto import evaluating
+    from boceto import evaluating, scoring
+    from boceto.runs import Run
     from boceto.terminal import Bar, console, say
 
     with Bar("Looking", unit="pictures") as bar:
@@ -618,12 +619,11 @@ def evaluate(
         found = evaluating.evaluate(run, **how, seed=seed, device_name=device, progress=show)
     if as_json:
         _print_json(found.as_dict())
-        return
-    console.print(evaluating.rows(found), soft_wrap=False)
-    told = f"{found.count:,} generated and as many real pictures, after {found.nimg:,} images, seed {seed}"
-    say(f"by {found.features}, of {told}")
-    for name, why in found.left_out.items():
-        say(f"{name} is not told: {why}")
+    else:
+        console.print(evaluating.rows(found), soft_wrap=False)
+        for line in evaluating.remarks(found):
+            say(line)
+    scoring.note(Run(run), found)
 
 
 @app.command

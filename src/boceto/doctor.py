@@ -14,7 +14,7 @@ from statistics import fmean, linear_regression, median
 from typing import Any
 
 from boceto.recipe import DoctorPart, Recipe
-from boceto.runs import LOWER_IS_BETTER
+from boceto.runs import ranking
 
 Line = Mapping[str, float]
 _KEPT = 64  # lines that "usual" is worked out from
@@ -381,7 +381,7 @@ class Doctor:
         return told
 
     def _note(self, scores: Line) -> None:
-        name = next((name for name in LOWER_IS_BETTER if name in scores), None)
+        name = ranking(scores)
         if name and "seconds" in scores:
             self._scored = [*self._scored, (scores["seconds"] / 3600, scores[name])]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,10 +21,13 @@ import torch
 from numpy.typing import NDArray
 from rich.table import Table
 from safetensors.numpy import load_file, save_file
+from torch import nn
 
 from boceto import sampling
+from boceto.clock import Clock
 from boceto.data.deriving import reduced, require
 from boceto.data.prepared import Prepared
+from boceto.device import Compute
 from boceto.errors import Fault, UsageError
 from boceto.files import replacing
 from boceto.metrics import distances
@@ -33,8 +36,10 @@ from boceto.metrics.distances import Interval, around, intervals, of_share
 from boceto.metrics.features import Network
 from boceto.metrics.msssim import ms_ssim, scales
 from boceto.metrics.swd import SMALLEST, swd
-from boceto.reporting.tables import table
+from boceto.recipe import Recipe
+from boceto.reporting.tables import digits, table
 from boceto.runs import Run
+from boceto.scoring import ABOUT, Evaluation, Score
 
 FEWEST = 50  # pictures of each kind below which nothing is told
 _SUBSETS = 10  # halves that an interval is told from
@@ -47,34 +52,7 @@ Images = NDArray[np.uint8]
 Features = NDArray[np.float32]
 Progress = Callable[[str, int, int], None]  # what is looked at, how many of it, of how many
 _SHARES = ("precision", "recall", "coverage")
-
-
-@dataclass(frozen=True)
-class Score:
-    """A score of generated pictures, and the same of other real ones in their place: what is best possible."""
-
-    about: str
-    lower_is_better: bool
-    found: Interval
-    floor: Interval
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """All scores of a snapshot (after ``nimg`` images), told on ``count`` generated and as many real pictures."""
-
-    run: str
-    nimg: int
-    features: str
-    count: int
-    data: str  # content hash
-    seed: int
-    scores: Mapping[str, Score]
-    left_out: Mapping[str, str]  # score → why it is not told
-
-    def as_dict(self) -> dict[str, Any]:
-        """All of it as plain data."""
-        return asdict(replace(self, scores=dict(self.scores), left_out=dict(self.left_out)))
+_ON_SCHEDULE = ("fid", "kid", "precision", "recall", "diversity")
 
 
 def evaluate(
@@ -122,13 +100,41 @@ def counted(data: Prepared, samples: int) -> int:
     Raises UsageError if they are too few to say anything.
     """
     if samples < FEWEST:
-        raise UsageError(f"--samples {samples}: scores of fewer than {FEWEST} pictures say nothing")
+        raise UsageError(f"scores of {samples} pictures say nothing; ask for {FEWEST} or more")
     if (count := min(samples, len(data) // 2)) < FEWEST:
         raise UsageError(
             f"{data.folder} holds {len(data)} pictures; scores want {2 * FEWEST}, half to compare with and half to see "
             f"how far real ones lie apart"
         )
     return count
+
+
+def by_features(
+    data: Prepared, recipe: Recipe, compute: Compute, z_dim: int
+) -> Callable[[nn.Module, Clock], Iterator[tuple[str, float]]]:
+    """An evaluator that yields how near, good and varied G's average draws in the eyes of ``watch.features``.
+
+    As ``kid-lite0``, by the network's name, with ``kid-lite0/error`` (standard error) and ``kid-lite0/floor`` (of other
+    real pictures); on ``watch.scored`` pictures or half the dataset's, of the same latents, at the size G draws at.
+    """
+    count, watch, seed = counted(data, recipe.watch.scored), recipe.watch, recipe.train.seed
+    z = sampling.latents(count, z_dim, seed, recipe.train.latents)
+    net = networks.network(watch.features, compute.device)
+    known: dict[tuple[int, int, int], Reference] = {}
+
+    def score(ema: nn.Module, now: Clock) -> Iterator[tuple[str, float]]:
+        fake = sampling.draw(ema, z, compute)
+        shape = (fake.shape[1], fake.shape[2], fake.shape[3])
+        if shape not in known:
+            known[shape] = Reference(data, net, shape, count, seed=seed)
+        told = known[shape].scores(fake)
+        for name in _ON_SCHEDULE:
+            if name in told:
+                yield f"{name}-{net.name}", round(told[name].found.value, 5)
+        for part, value in (("error", told["kid"].found.error), ("floor", told["kid"].floor.value)):
+            yield f"kid-{net.name}/{part}", round(value, 5)
+
+    return score
 
 
 class Reference:
@@ -207,19 +213,7 @@ def about(name: str, shape: tuple[int, int, int]) -> tuple[str, bool]:
         return f"sliced Wasserstein ×1000 at {name.removeprefix('swd-')} px", True
     if name == "ms-ssim":
         return f"likeness of two of them at {scales(*shape[:2])} scales; 1 = the same, best as the real ones'", True
-    return _ABOUT[name]
-
-
-_ABOUT = {
-    "kid": ("kernel distance ×1000", True),
-    "fid": ("Fréchet distance", True),
-    "precision": ("share that lies among the real ones", False),
-    "recall": ("share of the real ones that lie among them", False),
-    "density": ("how densely the real ones lie about them", False),
-    "coverage": ("share of the real ones that have one near", False),
-    "diversity": ("mean distance of two, the real ones' = 1", False),
-    "inception": ("how sure and how varied its classes are", False),
-}
+    return ABOUT[name]
 
 
 def in_features(
@@ -271,14 +265,16 @@ def rows(evaluation: Evaluation) -> Table:
     """The scores as a table for a terminal."""
     lines = []
     for name, score in evaluation.scores.items():
-        texts = [_figure(getattr(score.found, part)) for part in ("value", "low", "high")]
+        texts = [digits(getattr(score.found, part)) for part in ("value", "low", "high")]
         better = "lower" if score.lower_is_better else "higher"
-        lines.append([name, texts[0], f"{texts[1]} … {texts[2]}", _figure(score.floor.value), better, score.about])
+        lines.append([name, texts[0], f"{texts[1]} … {texts[2]}", digits(score.floor.value), better, score.about])
     return table(["score", ">", "95 %", ">real", "better", "what it is"], lines, fold=[5])
 
 
-def _figure(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
+def remarks(told: Evaluation) -> list[str]:
+    """What the scores were told by and on, and which are left out, in lines."""
+    on = f"{told.count:,} generated and as many real pictures, after {told.nimg:,} images, seed {told.seed}"
+    return [f"by {told.features}, of {on}", *(f"{name} is not told: {why}" for name, why in told.left_out.items())]
 
 
 def _silent(what: str, done: int, of: int) -> None:

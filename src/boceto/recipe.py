@@ -174,6 +174,11 @@ class WatchPart(Section):
     snapshot_kimg: Every = Field(50.0, description="one snapshot, and the state to resume from")
     samples: int = Field(25, ge=1, le=400, description="pictures on a sheet, from fixed latents")
     scored: int = Field(256, ge=0, le=50_000, description="pictures that a snapshot's score is told on; 0 = no score")
+    features: str = Field(
+        "none",
+        description="network by which snapshots are scored too (kid, precision, recall, diversity): lite0, inception, "
+        "a tagger's folder; of 256 pictures it takes some seconds a snapshot",
+    )
     keep: int = Field(0, ge=0, description="snapshots to keep, beside the best and those of stages; 0 = all")
 
 

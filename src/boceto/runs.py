@@ -41,7 +41,7 @@ from boceto.workers import alone, held
 
 FORMAT = 1
 RECIPE, ABOUT, LOG, STATE = "recipe.toml", "run.json", "log.jsonl", "state.safetensors"
-LOWER_IS_BETTER = ("fid", "kid", "swd")  # scores, the one that counts most first
+_RANKED = ("fid", "kid", "swd")  # scores of which the lowest is best, the one that counts most first
 ENERGY, TREATMENTS = "energy.json", "treatments.json"
 LOCK, TRAINER = ".training.lock", ".trainer.txt"
 _MOST = 3.4e38  # what a float32 holds; a larger number in a log is none that was ever measured
@@ -347,8 +347,7 @@ class Run:
     def best(self) -> int | None:
         """The snapshot with the lowest score, of those at the largest size; None if there are no scores."""
         scored = {nimg: scores for nimg, scores in self.scores().items() if nimg in self.snapshots()}
-        name = next((name for name in LOWER_IS_BETTER if any(name in scores for scores in scored.values())), None)
-        if name is None:
+        if (name := ranking({name: None for scores in scored.values() for name in scores})) is None:
             return None
         sizes = {line["nimg"]: line.get("resolution", 0) for line in self.read_log() if "step" in line}
         largest = max(sizes.get(nimg, 0) for nimg in scored)
@@ -394,11 +393,18 @@ class Run:
 
 def scores(log: Iterable[Mapping[str, Any]]) -> dict[int, dict[str, float]]:
     """Images seen → score → its value, from the lines of a log that are no means over steps."""
-    found: dict[int, dict[str, float]] = {}
-    for line in log:
-        if "step" not in line:
-            found.setdefault(line["nimg"], {}).update({k: v for k, v in line.items() if k not in ("nimg", "seconds")})
+    lines = {line["nimg"]: line for line in log if "step" not in line}
+    found = {
+        nimg: {key: value for key, value in line.items() if key not in ("nimg", "seconds") and "/" not in key}
+        for nimg, line in lines.items()
+    }
     return {nimg: values for nimg, values in found.items() if values}
+
+
+def ranking(names: Iterable[str]) -> str | None:
+    """Of the names of scores the one that snapshots are ranked by, the lowest first: ``kid-lite0`` before ``swd``."""
+    known = {name.partition("-")[0]: name for name in reversed([*names]) if "/" not in name}
+    return next((known[kind] for kind in _RANKED if kind in known), None)
 
 
 def _ends_stage(path: Path) -> bool:

@@ -1,11 +1,15 @@
-"""Scores of a training's snapshots as they come: what ``best`` means, and what the doctor sees a plateau in."""
+"""What scores are and where they are kept; the one of every snapshot, which ``best`` and a plateau are told by."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from statistics import fmean
+from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from boceto import sampling
@@ -13,20 +17,96 @@ from boceto.clock import Clock
 from boceto.data.deriving import reduced
 from boceto.data.prepared import Prepared
 from boceto.device import Compute
+from boceto.errors import Fault, os_errors
+from boceto.files import write_text
+from boceto.metrics.distances import Interval
 from boceto.metrics.swd import SMALLEST, swd
 from boceto.recipe import Recipe
+from boceto.runs import Run
 
-# What a score of that name says, for those who read it.
-MEANINGS = {
-    "swd": "sliced Wasserstein distance ×1000 to the drawings, lower is nearer; to compare within one run or set"
+# Of a score's name: what it is, and whether lower is better.
+ABOUT = {
+    "swd": ("sliced Wasserstein distance ×1000 to the drawings, to compare within one run or set", True),
+    "kid": ("kernel distance ×1000", True),
+    "fid": ("Fréchet distance", True),
+    "precision": ("share that lies among the real ones", False),
+    "recall": ("share of the real ones that lie among them", False),
+    "density": ("how densely the real ones lie about them", False),
+    "coverage": ("share of the real ones that have one near", False),
+    "diversity": ("mean distance of two, the real ones' = 1", False),
+    "inception": ("how sure and how varied its classes are", False),
 }
+NOTED = "evaluations.json"
 
 _PATCHES, _DIRECTIONS = 32, 128  # a quarter of the usual: a score at every snapshot shall cost next to nothing
 
 
+@dataclass(frozen=True)
+class Score:
+    """A score of generated pictures, and the same of other real ones in their place: what is best possible."""
+
+    about: str
+    lower_is_better: bool
+    found: Interval
+    floor: Interval
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All scores of a snapshot (after ``nimg`` images), told on ``count`` generated and as many real pictures."""
+
+    run: str
+    nimg: int
+    features: str
+    count: int
+    data: str  # content hash
+    seed: int
+    scores: Mapping[str, Score]
+    left_out: Mapping[str, str]  # score → why it is not told
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as plain data."""
+        return asdict(replace(self, scores=dict(self.scores), left_out=dict(self.left_out)))
+
+    @property
+    def told_on(self) -> tuple[int, str, int, str, int]:
+        """What another must have in common with it to be the same once more."""
+        return self.nimg, self.features, self.count, self.data, self.seed
+
+
+_EVALUATIONS = TypeAdapter(list[Evaluation])
+
+
+def note(run: Run, told: Evaluation) -> None:
+    """Keep an evaluation in ``RUN/evaluations.json``, in the place of the same one told before."""
+    others = [one for one in noted(run) if one.told_on != told.told_on]
+    kept = sorted([*others, told], key=lambda one: one.told_on)
+    write_text(run.folder / NOTED, json.dumps([one.as_dict() for one in kept], indent=1) + "\n")
+
+
+def noted(run: Run) -> list[Evaluation]:
+    """What ``note`` has kept, of snapshots in order. Raises Fault if the file is damaged."""
+    path = run.folder / NOTED
+    if not path.exists():
+        return []
+    with os_errors("read", path):
+        content = path.read_bytes()
+    try:
+        return _EVALUATIONS.validate_json(content)
+    except ValidationError as error:
+        raise Fault(f"{path} is damaged; remove it, and tell the scores again with boceto evaluate") from error
+
+
 def explained(names: Iterable[str]) -> list[str]:
-    """What the scores of these names say, a line each; of unknown ones nothing."""
-    return [f"{name}: {MEANINGS[name]}" for name in names if name in MEANINGS]
+    """What the scores of these names (``swd``, ``kid-lite0``) say, a line each; of unknown ones nothing."""
+    told = []
+    for name in names:
+        kind, _, network = name.partition("-")
+        if kind in ABOUT:
+            about, lower = ABOUT[kind]
+            by = f" by {network}" if network else ""
+            told.append(f"{name}: {about}{by}; {'lower' if lower else 'higher'} is better")
+    return told
 
 
 def sliced(

@@ -17,12 +17,13 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
-from boceto import archs, device, recipe, sampling, scoring, tracking, training
+from boceto import archs, device, evaluating, recipe, sampling, scoring, tracking, training
 from boceto.clock import AT_LAST
 from boceto.data.prepared import Prepared, held_out
 from boceto.device import Compute
 from boceto.errors import NotEnoughMemory, UsageError
 from boceto.gan import GAN
+from boceto.metrics import features
 from boceto.recipe import Recipe
 from boceto.runs import Run
 from boceto.training import fit
@@ -159,7 +160,9 @@ def _go(
         say(gan.notice)
     half = max(gan.batch_sizes) // 2
     narrower = f"{_with_batch(wanted, half)}, or a narrower network" if half else "a narrower network"
-    evaluators = [scoring.sliced(data, wanted, compute, gan.z_dim)] if wanted.watch.scored else []
+    scorers = [scoring.sliced] if wanted.watch.scored else []
+    scorers += [evaluating.by_features] if _by_features(wanted) else []
+    evaluators = [make(data, wanted, compute, gan.z_dim) for make in scorers]
     with run.alone(), _interruptible() as stopping:
         run.revise(wanted)
         run.release(given)
@@ -216,7 +219,15 @@ def _fitted(wanted: Recipe, data: Prepared) -> Recipe:
             f"add drawings or use {_with_batch(wanted, max(1, learned // 2))}"
         )
     _require_sound(gan, wanted)
+    if _by_features(wanted):
+        features.require(wanted.watch.features)
+        evaluating.counted(data, wanted.watch.scored)
     return wanted
+
+
+def _by_features(wanted: Recipe) -> bool:
+    """Are snapshots to be scored by a feature network too?"""
+    return bool(wanted.watch.scored) and wanted.watch.features != "none"
 
 
 def _require_sound(gan: GAN, wanted: Recipe) -> None:

@@ -50,8 +50,7 @@ def network(
     ``progress`` is told the megabytes of weights loaded from the network and all, where they have to be.
     Raises UsageError if there is none of that name, Fault if its weights are missing.
     """
-    if name not in NAMES:
-        raise UsageError(f"there is no feature network '{name}'{nearest(name, NAMES)}")
+    require(name)
     if name == "lite0":
         small = lite0.load(device)
         return Network(name, lite0.SIDE, small.features, small.logits)
@@ -61,6 +60,12 @@ def network(
 
 
 NAMES = ("lite0", "inception", "inception-clean")
+
+
+def require(name: str) -> None:
+    """Raises UsageError if there is no feature network of that name."""
+    if name not in NAMES:
+        raise UsageError(f"there is no feature network '{name}'{nearest(name, NAMES)}")
 
 
 def extract(images: Images, net: Network, progress: Callable[[int, int], None] | None = None) -> NDArray[np.float32]:

@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 
+from boceto.runs import ranking
+from boceto.runs import scores as scored
 from boceto.sampling import Images, sheet
 
 matplotlib.rcParams["svg.hashsalt"] = "boceto"  # the same log gives the same file
@@ -70,6 +72,29 @@ def variety(log: _Log) -> Figure:
     lines = {"g/variety": ("variety (real = 1)", _FAKE), "g/distinct": ("share unlike the others", _REAL)}
     figure = _chart(log, lines, "")
     figure.axes[0].set_ylim(bottom=0)
+    return figure
+
+
+def distance(log: _Log) -> Figure:
+    """The score that snapshots are ranked by, as training went on: lower is nearer to the drawings.
+
+    Where it has a standard error, twice that above and below; where it has a floor, what other real drawings reach.
+    """
+    told = scored(log)
+    name = ranking({key: None for values in told.values() for key in values}) or ""
+    figure = Figure(figsize=(5.6, 3.1), layout="constrained")
+    axes = figure.subplots()
+    lines = [entry for entry in log if "step" not in entry and name in entry]
+    x = [entry["nimg"] / 1000 for entry in lines]
+    y = np.array([float(entry[name]) for entry in lines])
+    axes.plot(x, y, color=_FAKE, linewidth=1.8, marker="o", markersize=3, label=name)
+    error = 2 * np.array([float(entry.get(f"{name}/error", 0)) for entry in lines])
+    axes.fill_between(x, y - error, y + error, color=_FAKE, alpha=0.15, linewidth=0)
+    if floors := [entry[f"{name}/floor"] for entry in lines if f"{name}/floor" in entry]:
+        axes.axhline(floors[-1], color=_REAL, linewidth=1, linestyle="--", label="other real drawings")
+    axes.set(xlabel="thousand images seen", ylabel="distance")
+    axes.set_ylim(bottom=min(0.0, *y))
+    _finish(axes)
     return figure
 
 

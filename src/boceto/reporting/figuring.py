@@ -19,7 +19,7 @@ from boceto.gan import GAN
 from boceto.reporting import figures, lessons, networks, research
 from boceto.reporting.film import KINDS, film
 from boceto.reporting.page import real_pictures
-from boceto.runs import Run
+from boceto.runs import Run, ranking
 
 BESIDE = 8  # pictures in a row
 
@@ -148,6 +148,13 @@ def _gradients(wish: Wish) -> Figure:
     return figures.gradients(_log(Run(wish.what[0]), "d/gradient", "g/gradient"))
 
 
+def _distance(wish: Wish) -> Figure:
+    run = Run(wish.what[0])
+    if ranking({name: None for told in run.scores().values() for name in told}) is None:
+        raise UsageError(f"run {run.folder} has logged no score yet; {run.to_come()}")
+    return figures.distance(run.read_log())
+
+
 def _variety(wish: Wish) -> Figure:
     return figures.variety(_log(Run(wish.what[0]), "g/variety", "g/distinct"))
 
@@ -233,6 +240,7 @@ _KINDS: Mapping[str, _Kind] = {
     "epochs": _Kind("losses of D and G, the mean of each epoch", _RUN, 1, 1, _epochs),
     "scores": _Kind("how often D is right", _RUN, 1, 1, _scores),
     "gradients": _Kind("norms of the gradients of both nets", _RUN, 1, 1, _gradients),
+    "distance": _Kind("the score that snapshots are ranked by", _RUN, 1, 1, _distance),
     "variety": _Kind("how varied G's pictures are", _RUN, 1, 1, _variety),
     "confusion": _Kind("what D took for real and for generated", _RUN, 1, 1, _confusion),
     "confusions": _Kind("the same of every epoch, or of twelve from the first to the last", _RUN, 1, 1, _confusions),

@@ -20,7 +20,9 @@ from boceto.errors import BocetoError, UsageError, os_errors
 from boceto.files import write_image, write_text
 from boceto.reporting import figures
 from boceto.reporting.html import embedded, render
-from boceto.runs import Run
+from boceto.reporting.tables import digits
+from boceto.runs import Run, ranking
+from boceto.scoring import Evaluation, noted
 
 SHOWN = 25  # pictures on the sheet
 BESIDE = 8  # generated and real beside each other
@@ -49,6 +51,8 @@ def report(run: Path | str, *, data: Path | str | None = None, live: bool = Fals
     with contextlib.suppress(OSError, ValueError):  # one damaged sheet shall not cost the page
         pictures["evolution"] = figures.evolution(samples, opened.recipe.watch.samples)
     charts = _charts(_whole(log), opened.pictures)
+    if len([told for told in opened.scores().values() if ranking(told)]) > 1:
+        charts["distance"] = figures.distance(opened.read_log())
     for name, picture in pictures.items():
         write_image(folder / f"{name}.png", picture)
     for name, chart in charts.items():
@@ -67,6 +71,8 @@ def report(run: Path | str, *, data: Path | str | None = None, live: bool = Fals
         findings=[finding.told() for finding in findings],
         treatments=opened.treatments(),
         changed=doctor.changed,
+        evaluations=_latest(noted(opened)),
+        digits=digits,
         note=note,
         refresh=REFRESH_S if live and not ended else 0,
         window=WINDOW,
@@ -74,6 +80,14 @@ def report(run: Path | str, *, data: Path | str | None = None, live: bool = Fals
     )
     write_text(page, html)
     return page
+
+
+def _latest(told: list[Evaluation]) -> list[Evaluation]:
+    """Of every feature network the evaluation of the latest snapshot, on the most pictures."""
+    best: dict[str, Evaluation] = {}
+    for one in sorted(told, key=lambda one: (one.nimg, one.count)):
+        best[one.features] = one
+    return list(best.values())
 
 
 def _drawn(run: Run, data: Path | str | None) -> tuple[dict[str, Image.Image], int, str]:
