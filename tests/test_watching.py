@@ -52,7 +52,7 @@ def test_the_bar_shows_rate_and_time_left(interactive: bool, monkeypatch: pytest
         show(Progress(500, 1000, 0.5, 80.0, 6.25, {"d/loss": 0.7, "g/loss": 2.0}))
         show(Progress(1000, 1000, 1.0, 80.0, 0.0, {"d/loss": 0.7, "g/loss": 2.0}))
     said = out.getvalue()
-    for part in ("Training", "100%", "1,000 images", "80/s", "0:00 left", "loss of D 0.70, of G 2.00"):
+    for part in ("Training", "100%", "1,000 images", "80/s", "0:00 left", "loss of D 0.700, of G 2.00"):
         assert part in said, part
 
 

@@ -90,7 +90,7 @@ class Bar:
 
 _SPARKS = "▁▂▃▄▅▆▇█"
 _CURVES = {  # row → what stands in it: name, key of the log, how it is written
-    "loss": (("D", "d/loss", "{:.3g}"), ("G", "g/loss", "{:.3g}")),
+    "loss": (("D", "d/loss", "{:#.3g}"), ("G", "g/loss", "{:#.3g}")),
     "D is right": (("real", "d/real_right", "{:.0%}"), ("generated", "d/fake_right", "{:.0%}")),
     "variety": (("", "g/variety", "{:.0%}"),),
 }
@@ -128,7 +128,7 @@ class TrainingView:
             self._doctor = finding
             say(f"     doctor: {finding}", "yellow")
         drawn = self._live and self._curves  # what the curves show need not be said
-        note = f"loss of D {p.latest['d/loss']:.3g}, of G {p.latest['g/loss']:.3g}" if p.latest and not drawn else ""
+        note = f"loss of D {p.latest['d/loss']:#.3g}, of G {p.latest['g/loss']:#.3g}" if p.latest and not drawn else ""
         self._bar.show(p.nimg, p.target, note, share=p.share, rate=p.images_per_second, seconds_left=p.seconds_left)
         if self._live:
             self._live.update(self._rendered())
