@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 
+from boceto.gan import GAN
 from boceto.sampling import Images, sheet
 
 matplotlib.rcParams["svg.hashsalt"] = "boceto"  # the same log gives the same file
@@ -22,11 +23,13 @@ INK, GRID = "#3d3846", "#d9d6df"
 _D, _G, _REAL, _FAKE = "#c6493b", "#2f6fb0", "#2e8b63", "#d08a1e"
 _HELD_OUT = "#7a6bb0"
 _Log = Sequence[Mapping[str, Any]]
+_Names = Mapping[str, str]
+_NETS: _Names = GAN.names()  # "d" and "g" → what they are called, unless another architecture's names are given
 
 
-def losses(log: _Log) -> Figure:
+def losses(log: _Log, nets: _Names = _NETS) -> Figure:
     """Loss of D and G against thousands of images seen, as logged (means between lines) and smoothed."""
-    return _chart(log, {"d/loss": ("D", _D), "g/loss": ("G", _G)}, "loss")
+    return _chart(log, {"d/loss": (nets["d"], _D), "g/loss": (nets["g"], _G)}, "loss")
 
 
 def scores(log: _Log) -> Figure:
@@ -40,9 +43,9 @@ def scores(log: _Log) -> Figure:
     return figure
 
 
-def gradients(log: _Log) -> Figure:
+def gradients(log: _Log, nets: _Names = _NETS) -> Figure:
     """Norms of the gradients of both nets, logarithmic: out of sight upwards they explode, downwards they vanish."""
-    lines = {"d/gradient": ("D", _D), "g/gradient": ("G", _G)}
+    lines = {"d/gradient": (nets["d"], _D), "g/gradient": (nets["g"], _G)}
     figure = _chart(log, lines, "norm of the gradient")
     if any(entry.get(key, 0) > 0 for entry in log for key in lines):
         figure.axes[0].set_yscale("log")
@@ -57,12 +60,12 @@ def variety(log: _Log) -> Figure:
     return figure
 
 
-def epochs(log: _Log, pictures: int) -> Figure:
+def epochs(log: _Log, pictures: int, nets: _Names = _NETS) -> Figure:
     """Mean losses of every whole epoch (R33 of the theses); ``pictures`` make one."""
     means = epoch_means(log, pictures)
     figure = Figure(figsize=(5.6, 3.1), layout="constrained")
     axes = figure.subplots()
-    for key, label, colour in (("d/loss", "D", _D), ("g/loss", "G", _G)):
+    for key, label, colour in (("d/loss", nets["d"], _D), ("g/loss", nets["g"], _G)):
         x = sorted(epoch for epoch in means if key in means[epoch])
         axes.plot(
             x, [means[epoch][key] for epoch in x], color=colour, linewidth=1.8, marker="o", markersize=4, label=label

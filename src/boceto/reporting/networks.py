@@ -63,16 +63,17 @@ def merged(found: Sequence[Layer]) -> list[Layer]:
 
 
 def both(gan: GAN) -> dict[str, tuple[Shape, list[Layer]]]:
-    """Layers of generator and discriminator, with the shape of what goes in."""
+    """Layers of generator and discriminator (of decoder and encoder), with the shape of what goes in."""
     device = next(gan.parameters()).device
     z = torch.zeros(2, gan.z_dim, device=device)
     with torch.no_grad():
         training = gan.generator.training
         image = gan.generator.eval()(z)
         gan.generator.train(training)
+    g, d = ("generator", "discriminator") if gan.adversarial else ("decoder", "encoder")
     return {
-        "generator": ((gan.z_dim,), layers(gan.generator, z)),
-        "discriminator": (tuple(image.shape[1:]), layers(gan.discriminator, image)),
+        g: ((gan.z_dim,), layers(gan.generator, z)),
+        d: (tuple(image.shape[1:]), layers(gan.discriminator, image)),
     }
 
 
