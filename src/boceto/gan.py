@@ -156,7 +156,7 @@ class GAN(nn.Module, ABC):
         Raises UsageError where there is none.
         """
         name = self.recipe.arch["name"]
-        raise UsageError(f"a {name} has no encoder that could say which latents a picture comes from; a vae has one")
+        raise UsageError(f"a {name} has no encoder that could find a picture's latents; train one that has, as vae-64")
 
     def shown(self, real: Tensor) -> Tensor:
         """Real pictures as D is shown them; a growing net takes them at its present size."""

@@ -85,10 +85,8 @@ def steps(
                 _move(state, "discriminator", probed)
             seen += len(turn)
 
-        if probed is not None:
-            drawn = (
-                state.ema(batch.z) if batch.fake is None else batch.fake.detach()
-            )  # an encoder's turn draws nothing new
+        if probed is not None:  # an encoder's turn has drawn nothing from these latents
+            drawn = state.ema(batch.z) if batch.fake is None else batch.fake.detach()
             probed |= probing.variety(drawn, gan.shown(batch.real))
         gan.discriminator.requires_grad_(False)  # its own gradients are not needed now
         for again in range(at(now, how.g_turns)):
@@ -185,8 +183,9 @@ def _average(ema: nn.Module, net: nn.Module, beta: float) -> None:
 
 @torch.no_grad()
 def _watched(d: Terms, g: Terms, planted: Tensor | None) -> dict[str, Tensor]:
-    """Losses of both nets, what else they tell, and for D's logits its mean score and how often it was right, on truly
-    real pictures."""
+    """Losses of both nets and what else they tell; for D's logits its mean score and how often it was right, on truly
+    real pictures.
+    """
     watched = {
         f"{net}/{name}": value.detach()
         for net, terms in (("d", d), ("g", g))

@@ -181,12 +181,12 @@ def log_likelihood(images: Tensor, middle: Tensor, log_scale: Tensor) -> Tensor:
     the lowest level reaches down to −∞, the highest up to ∞. As S(b) − S(a) = S(b)·S(−a)·(1 − e^(a−b)), nothing is
     lost where both are near 0 or 1.
     """
-    narrow = (-log_scale).exp()
-    above = F.logsigmoid((images - middle + _LEVEL / 2) * narrow)  # log S(b)
-    below = F.logsigmoid((middle - images + _LEVEL / 2) * narrow)  # log S(−a)
-    both = above + below + torch.log(-torch.expm1(-_LEVEL * narrow))
-    lowest, highest = images < -1 + _LEVEL / 2, images > 1 - _LEVEL / 2
-    return torch.where(lowest, above, torch.where(highest, below, both)).flatten(1).sum(dim=1)
+    apart, half, narrow = images - middle, _LEVEL / 2, (-log_scale).exp()
+    lowest, highest = images < -1 + half, images > 1 - half
+    above = F.softplus(-(apart + half) * narrow).masked_fill(highest, 0)  # −log S(b)
+    below = F.softplus((apart - half) * narrow).masked_fill(lowest, 0)  # −log S(−a)
+    inside = (~(lowest | highest)).flatten(1).sum(dim=1)
+    return inside * torch.log(-torch.expm1(-_LEVEL * narrow)) - (above + below).flatten(1).sum(dim=1)
 
 
 @torch.no_grad()

@@ -37,13 +37,17 @@ class Layer:
 
 
 def layers(net: nn.Module, x: Tensor) -> list[Layer]:
-    """Every layer in the order of its calls, when ``net`` is shown ``x`` (N, …). Weights and mode stay as they are."""
+    """Every layer in the order of its calls, when ``net`` is shown ``x`` (N, …); last what belongs to none of them.
+
+    Weights and mode stay as they are.
+    """
     found: list[Layer] = []
     with _listening(net, found), torch.no_grad():
         training = net.training
         net.eval()(x)
         net.train(training)
-    return found
+    own = net.named_parameters(recurse=False)
+    return found + [Layer(name, "other", name.replace("_", " "), tuple(p.shape), p.numel()) for name, p in own]
 
 
 def merged(found: Sequence[Layer]) -> list[Layer]:
