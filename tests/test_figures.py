@@ -29,7 +29,7 @@ def run(data: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A growing net, 8 → 16 px, that has finished."""
     folder = tmp_path_factory.mktemp("figures")
     arch = {"name": "progan", "resolution": 16, "channels": 3, "z_dim": 8, "width": 8, "stage_kimg": [0.064]}
-    watch = {"log_kimg": 0.016, "sample_kimg": 0.016, "snapshot_kimg": 0.032, "samples": 4, "scored": 0}
+    watch = {"log_kimg": 0.016, "sample_kimg": 0.016, "snapshot_kimg": 0.032, "samples": 4, "scored": 8}
     table = {"arch": arch, "train": {"batch": 8, "kimg": 0.128, "precision": "float32"}, "watch": watch}
     file = folder / "tiny.toml"
     file.write_text(recipe.parse(table, "tests").to_toml(), "utf-8")
@@ -70,7 +70,18 @@ def test_a_growing_net_is_shown_as_it_is_then(capsys: pytest.CaptureFixture[str]
 
 EVERY = [
     *("network", "sheet", "rows", "evolution", "research"),
-    *("losses", "epochs", "scores", "confusion", "confusions", "gradients", "variety", "stride", "exponentials"),
+    *(
+        "losses",
+        "epochs",
+        "scores",
+        "confusion",
+        "confusions",
+        "gradients",
+        "distance",
+        "variety",
+        "stride",
+        "exponentials",
+    ),
 ]
 
 
@@ -98,7 +109,9 @@ def test_every_figure_is_drawn(name: str, run: Path, further: Path, tmp_path: Pa
 
 def test_the_list_names_every_figure(capsys: pytest.CaptureFixture[str]) -> None:
     assert boceto("figure", "--json") == 0
-    assert set(json.loads(capsys.readouterr().out)) == {*EVERY, "film"}
+    assert set(json.loads(capsys.readouterr().out)) == {*EVERY, "film", "reconstructions"}, (
+        "the last in tests/test_vae.py"
+    )
 
 
 def test_rows_stand_in_pairs_for_every_size(run: Path, tmp_path: Path) -> None:

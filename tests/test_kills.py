@@ -27,6 +27,7 @@ HOW: dict[str, dict[str, Any]] = {
     "dcgan": {"arch": {"g_width": 4, "d_width": 4}, "balance": {"d_turns": 2, "fake_as_real": 0.25}},
     "vanilla": {"arch": {"d_widths": [16, 16]}, "augment": {"policy": ["colour", "cutout"]}, "balance": {"g_turns": 2}},
     "convolutional": {"arch": {"resolution": 28, "d_widths": [4, 4], "g_widths": [4, 4, 4]}},
+    "vae": {"arch": {"g_width": 4, "d_width": 4}, "balance": {"d_turns": 2}},
     "progan": {
         "arch": {"width": 8, "stage_kimg": [0.2], "fade_share": 0.6, "fade_d": True, "keep_optimiser": True},
         "objective": {"r1_gamma": 1.0, "r1_every": 3},

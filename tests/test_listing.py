@@ -393,7 +393,7 @@ def test_runs_of_every_kind_stand_beside_each_other(home: Path, capsys: pytest.C
     said = capsys.readouterr().out
     assert max(map(len, said.splitlines())) <= 80
     assert said.count("arch.name") == 2, "five runs do not fit beside each other, so it takes two tables"
-    assert [line.split()[1:] for line in said.splitlines() if line.startswith("fid")] == [
+    assert [line.split()[1:] for line in said.splitlines() if line.startswith("fid ")] == [
         ["–", "7.00", "–"],
         ["–", "–"],
     ]

@@ -46,7 +46,8 @@ def test_layers_stand_from_input_to_output(name: str) -> None:
     for net, weights in (("g", gan.generator), ("d", gan.discriminator)):
         assert len(found[net]) == sum(weight.dim() > 1 for weight in weights.parameters()) > 2
     first, *_, last = found["d"].values()
-    assert first.shape[1] in (gan.image_shape[0], gan.image_shape[0] * images[0, 0].numel()) and last.shape[0] == 1
+    assert first.shape[1] in (gan.image_shape[0], gan.image_shape[0] * images[0, 0].numel())
+    assert last.shape[0] == (1 if gan.adversarial else 2 * gan.z_dim)
     assert gan.z_dim in next(iter(found["g"].values())).shape
     assert all(torch.equal(value, before[key]) for key, value in gan.state_dict().items())
     assert gan.training and gan.discriminator.training and not any(m._forward_pre_hooks for m in gan.modules())

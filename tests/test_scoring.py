@@ -117,9 +117,9 @@ def test_scores_by_a_network_are_told_on_schedule(tiny: Recipe, drawings: Path, 
     by_kid = {nimg: told["kid-lite0"] for nimg, told in run.scores().items()}
     assert run.best() == min(by_kid, key=lambda nimg: by_kid[nimg]), "it counts before swd"
     line = next(line for line in run.read_log() if "kid-lite0" in line)
-    assert line["kid-lite0/error"] > 0 and abs(line["kid-lite0/floor"]) < line["kid-lite0"]
+    assert line["kid-lite0-error"] > 0 and abs(line["kid-lite0-floor"]) < line["kid-lite0"]
     evaluation = evaluating.evaluate(run.folder, samples=50)
-    assert evaluation.scores["kid"].floor.value == pytest.approx(line["kid-lite0/floor"], abs=1e-4)
+    assert evaluation.scores["kid"].floor.value == pytest.approx(line["kid-lite0-floor"], abs=1e-4)
     chart = figures.distance(run.read_log()).axes[0]
     assert np.allclose(chart.lines[0].get_ydata(), list(by_kid.values())) and len(chart.lines) == 2
 
@@ -144,9 +144,9 @@ def test_evaluations_are_kept_and_shown(tiny: Recipe, data: Prepared, tmp_path: 
 
 
 def test_the_ranking_score_is_the_one_that_counts_most() -> None:
-    assert ranking({"swd": 1, "precision-lite0": 1, "kid-lite0/error": 1, "kid-lite0": 1}) == "kid-lite0"
+    assert ranking({"swd": 1, "precision-lite0": 1, "kid-lite0-error": 1, "kid-lite0": 1}) == "kid-lite0"
     assert ranking({"kid-lite0": 1, "fid-inception": 1}) == "fid-inception"
-    assert ranking({"recall-lite0": 1, "kid-lite0/error": 1}) is None
+    assert ranking({"recall-lite0": 1, "kid-lite0-error": 1}) is None
 
 
 def test_scores_that_cannot_be_told_are_refused_before_anything_is_written(

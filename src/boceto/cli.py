@@ -877,7 +877,7 @@ def ladder(
     out
         Folder for everything; run again, it goes on where it stopped.
     rungs
-        Recipes (names or .toml files) with commas between; if not given, the four of the theses that fit.
+        Recipes (names or .toml files) with commas between; if not given, those of the theses that fit.
     minutes
         How long each trains.
     kimg

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean, linear_regression, median
 from typing import Any
 
+from boceto import archs
 from boceto.recipe import DoctorPart, Recipe
 from boceto.runs import ranking
 
@@ -63,6 +64,7 @@ class Sight:
     calm: Sequence[Line]
     recipe: Recipe
     pictures: int
+    nets: Mapping[str, str]  # what they are called, by their letter in the log
     scored: Sequence[tuple[float, float]] = ()  # hours of training and the score, of each scored snapshot at this size
 
     @property
@@ -98,18 +100,17 @@ class Rule:
     remedy: str
     sees: Callable[[Sight], str]
     patience: int | None = None  # lines it must be seen on; None: as the recipe says
+    without_d: str = ""  # what helps where there is no discriminator, if that is another thing
     grave: bool = True
 
 
 # ── the rules ──
 
-_NET = {"d": "D", "g": "G"}
-
 
 def _explosion(at: Sight) -> str:
     if broken := [key for key, value in at.line.items() if not math.isfinite(value)]:
         return f"{', '.join(broken[:3])} is not finite any more"
-    for net, name in _NET.items():
+    for net, name in at.nets.items():
         gradient, usual = at.get(f"{net}/gradient"), at.usual(f"{net}/gradient")
         if gradient > at.how.explosion * usual:
             return f"{name}'s gradient is {_times(gradient, usual)} times as large as usual"
@@ -127,7 +128,7 @@ def _times(large: float, small: float) -> str:
 
 
 def _vanishing(at: Sight) -> str:
-    for net, name in _NET.items():
+    for net, name in at.nets.items():
         first, last = at.side(net)
         if first < at.how.vanishing * last:
             return f"{name}'s gradient is {_times(last, first)} times smaller at its input than at its output"
@@ -136,7 +137,7 @@ def _vanishing(at: Sight) -> str:
         gradient, usual = at.get(f"{net}/gradient"), at.usual(f"{net}/gradient")
         if gradient < at.how.vanishing * usual:
             return f"{name}'s gradient is {_times(usual, gradient)} times smaller than it was"
-    spread = [_spread(at.latest(f"{net}/loss", _FEW // 2)) for net in _NET]
+    spread = [_spread(at.latest(f"{net}/loss", _FEW // 2)) for net in at.nets]
     slow = at.recipe.train.optimiser != "sgd" and _rate_low(at)  # Adam's steps do not tell how small a gradient is
     if all(value < at.how.frozen for value in spread) and not slow:
         return "neither loss has changed over eight lines"
@@ -162,9 +163,9 @@ def _collapse(at: Sight) -> str:
         return ""
     variety, distinct = at.get("g/variety"), at.get("g/distinct")
     if variety < at.how.collapse:
-        return f"G draws one picture: its drawings differ by {100 * variety:.0f} % of what real ones do"
+        return f"{at.nets['g']} draws one picture: its drawings differ by {100 * variety:.0f} % of what real ones do"
     if distinct < at.how.collapse:
-        return f"G draws one picture: {100 * distinct:.0f} % of its drawings are unlike those before them"
+        return f"{at.nets['g']} draws one picture: {100 * distinct:.0f} % of its drawings are unlike those before them"
     return ""
 
 
@@ -173,9 +174,9 @@ def _partial_collapse(at: Sight) -> str:
         return ""
     variety, distinct = at.get("g/variety"), at.get("g/distinct")
     if variety < at.how.partial_collapse:
-        return f"G's drawings differ by {100 * variety:.0f} % of what real ones do"
+        return f"{at.nets['g']}'s drawings differ by {100 * variety:.0f} % of what real ones do"
     if distinct < at.how.partial_collapse:
-        return f"only {100 * distinct:.0f} % of G's drawings are unlike the others"
+        return f"only {100 * distinct:.0f} % of {at.nets['g']}'s drawings are unlike the others"
     return ""
 
 
@@ -223,7 +224,7 @@ def _plateau(at: Sight) -> str:
 
 
 def _rate_high(at: Sight) -> str:
-    for net, name in _NET.items():
+    for net, name in at.nets.items():
         if (moved := at.get(f"{net}/update")) > at.how.rate_high:
             return f"a step moves {name}'s weights by {100 * moved:.2g} % of their size"
     return ""
@@ -232,7 +233,7 @@ def _rate_high(at: Sight) -> str:
 def _rate_low(at: Sight) -> str:
     if _explosion(at):  # what has grown so large hardly moves
         return ""
-    for net, name in _NET.items():
+    for net, name in at.nets.items():
         known = [line.get(f"{net}/update", 0.0) for line in at.before]
         if (moved := at.get(f"{net}/update")) < at.how.rate_low and max(known, default=0.0) < 10 * at.how.rate_low:
             return f"a step moves {name}'s weights by {1e6 * moved:.2g} millionths of their size"
@@ -246,12 +247,14 @@ RULES = (
         "lower the rates (train.d_lr, train.g_lr), or hold D's slope with objective.r1_gamma=1",
         _explosion,
         patience=2,
+        without_d="lower the rates (train.d_lr, train.g_lr)",
     ),
     Rule(
         "vanishing",
         "gradients that reach the layers at the input no more, so that the losses freeze (CómicGAN §2.3.2)",
         "use LeakyReLU and a norm between the layers, fewer layers, or the non-saturating loss",
         _vanishing,
+        without_d="use LeakyReLU and a norm between the layers, or fewer layers",
     ),
     Rule(
         "certain-d",
@@ -264,12 +267,14 @@ RULES = (
         "G draws the same picture whatever it is given",
         "go back to an earlier snapshot with lower rates; objective.r1_gamma=1, or a larger batch",
         _collapse,
+        without_d="go back to an earlier snapshot with lower rates; a lower arch.beta (vae), or a larger batch",
     ),
     Rule(
         "partial-collapse",
         "G draws a few kinds of picture only",
         "lower train.g_lr, objective.r1_gamma=1, a larger batch, or minibatch deviation (progan)",
         _partial_collapse,
+        without_d="lower train.g_lr, a lower arch.beta (vae), or a larger batch",
     ),
     Rule(
         "memorising",
@@ -311,8 +316,9 @@ RULES = (
 class _Case:
     """One rule along a log: the lines it has been seen on running, and the finding it has become."""
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: Rule, adversarial: bool) -> None:
         self.rule = rule
+        self.remedy = rule.remedy if adversarial else rule.without_d or rule.remedy
         self.finding: Finding | None = None
         self._seen = self._missed = 0
         self._first: Line = {}
@@ -340,9 +346,7 @@ class _Case:
         if self.finding or (self._seen < patience and not broken):
             return None
         nimg, step = int(self._first["nimg"]), int(self._first.get("step", 0))
-        self.finding = Finding(
-            self.rule.name, nimg, step, int(at.line["nimg"]), evidence, self.rule.remedy, self.rule.grave
-        )
+        self.finding = Finding(self.rule.name, nimg, step, int(at.line["nimg"]), evidence, self.remedy, self.rule.grave)
         return self.finding
 
 
@@ -352,7 +356,9 @@ class Doctor:
     def __init__(self, recipe: Recipe, pictures: int, log: Iterable[Line] = ()) -> None:
         """``pictures`` make an epoch; ``log``: the lines there are already."""
         self._recipe, self._pictures = recipe, pictures
-        self._cases = [_Case(rule) for rule in RULES]
+        kind = archs.kind(recipe)
+        self._cases = [_Case(rule, kind.adversarial) for rule in RULES]
+        self._nets = kind.names()
         self._before: list[Line] = []
         self._scored: list[tuple[float, float]] = []
         self._side = 0.0
@@ -371,7 +377,7 @@ class Doctor:
             return []
         if line.get("resolution", 0) != self._side:  # of another size now: its scores are others
             self._side, self._scored = line.get("resolution", 0), []
-        at = Sight(line, self._before, self._before, self._recipe, self._pictures, self._scored)
+        at = Sight(line, self._before, self._before, self._recipe, self._pictures, self._nets, self._scored)
         told = [finding for case in self._cases if (finding := case.see(at))]
         for finding in told:
             if finding.ended is not None:  # it takes the place of itself unended
@@ -415,7 +421,7 @@ def treatment(ill: Finding, recipe: Recipe) -> list[str]:
     """What to change about a recipe before it goes on from its last healthy snapshot; nothing if nothing is known."""
     ease, train, gamma = recipe.doctor.ease, recipe.train, recipe.objective.r1_gamma
     slower = [f"train.{net}_lr={max(getattr(train, f'{net}_lr') * ease, 1e-30):.6g}" for net in ("d", "g")]
-    firmer = [f"objective.r1_gamma={2 * gamma if gamma else 1.0:g}"]
+    firmer = [f"objective.r1_gamma={2 * gamma if gamma else 1.0:g}"] if archs.kind(recipe).adversarial else []
     match ill.name:
         case "explosion" | "rate-high":
             return slower

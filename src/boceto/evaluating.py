@@ -114,7 +114,7 @@ def by_features(
 ) -> Callable[[nn.Module, Clock], Iterator[tuple[str, float]]]:
     """An evaluator that yields how near, good and varied G's average draws in the eyes of ``watch.features``.
 
-    As ``kid-lite0``, by the network's name, with ``kid-lite0/error`` (standard error) and ``kid-lite0/floor`` (of other
+    As ``kid-lite0``, by the network's name, with ``kid-lite0-error`` (standard error) and ``kid-lite0-floor`` (of other
     real pictures); on ``watch.scored`` pictures or half the dataset's, of the same latents, at the size G draws at.
     """
     count, watch, seed = counted(data, recipe.watch.scored), recipe.watch, recipe.train.seed
@@ -132,7 +132,7 @@ def by_features(
             if name in told:
                 yield f"{name}-{net.name}", round(told[name].found.value, 5)
         for part, value in (("error", told["kid"].found.error), ("floor", told["kid"].floor.value)):
-            yield f"kid-{net.name}/{part}", round(value, 5)
+            yield f"kid-{net.name}-{part}", round(value, 5)
 
     return score
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -45,11 +45,13 @@ class Terms:
     """Scalars to be summed and minimised, and what D says of the ``real`` and the ``fake`` half.
 
     ``watch`` holds logits (N,), positive for "real" (``objectives.said``); ``zero`` is D's output that says neither.
+    Both are empty where there is no discriminator. ``told`` are further numbers for the log, 0-d.
     """
 
     losses: dict[str, Tensor]
     watch: dict[str, Tensor] = field(default_factory=dict)
     zero: Tensor | None = None
+    told: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def total(self) -> Tensor:
@@ -57,13 +59,14 @@ class Terms:
 
     @classmethod
     def joined(cls, parts: Sequence[Terms]) -> Terms:
-        """Those of a batch that was computed in parts: the mean of the losses, all of the logits."""
+        """Those of a batch that was computed in parts: the mean of the losses and numbers, all of the logits."""
         if len(parts) == 1:
             return parts[0]
         losses = {name: torch.stack([part.losses[name].detach() for part in parts]).mean() for name in parts[0].losses}
+        told = {name: torch.stack([part.told[name] for part in parts]).mean() for name in parts[0].told}
         watch = {name: torch.cat([part.watch[name] for part in parts]) for name in parts[0].watch}
         zeros = [part.zero for part in parts if part.zero is not None]
-        return cls(losses, watch, torch.stack(zeros).mean() if zeros else None)
+        return cls(losses, watch, torch.stack(zeros).mean() if zeros else None, told)
 
 
 _OF_TIME = ("start", "stage_kimg", "stage_batch")  # what no network's size depends on
@@ -73,8 +76,11 @@ class GAN(nn.Module, ABC):
     """A generator and a discriminator with their objectives. Subclasses are final: nobody inherits from one.
 
     ``config`` is the architecture's own checked table, ``recipe`` the whole recipe (its objective and augmentation).
+    Of one that is not ``adversarial``, G is a decoder and in D's place stands an encoder: nobody tells real pictures
+    from generated ones, so nothing is told of that anywhere, and settings that only a D would heed are refused.
     """
 
+    adversarial: ClassVar[bool] = True
     generator: nn.Module
     discriminator: nn.Module
 
@@ -87,6 +93,11 @@ class GAN(nn.Module, ABC):
     @abstractmethod
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of the pictures it learns from, and at the end draws."""
+
+    @classmethod
+    def names(cls) -> dict[str, str]:
+        """What its two nets are called, by the letter before their numbers in the log."""
+        return {"d": "D", "g": "G"} if cls.adversarial else {"d": "the encoder", "g": "the decoder"}
 
     @property
     def z_dim(self) -> int:
@@ -132,6 +143,20 @@ class GAN(nn.Module, ABC):
     def said(self, outputs: Tensor, zero: Tensor) -> Tensor:
         """D's outputs (N,) as logits that are positive for "real"; ``zero`` is the output that says neither."""
         return objectives.said(self.recipe.objective.loss, outputs, zero)
+
+    def unseen(self, pictures: Tensor, zero: Tensor | None) -> dict[str, Tensor]:
+        """What D makes of drawings (N, C, H, W) that it never learns from, by name, 0-d; ``zero`` as in ``Terms``."""
+        assert zero is not None
+        logits = self.said(self.judge(self.shown(pictures)), zero)
+        return {"score": logits.sigmoid().mean(), "right": (logits > 0).float().mean()}
+
+    def encode(self, images: Tensor) -> Tensor:
+        """The latents (N, z_dim) that pictures (N, C, H, W) in [-1, 1] are drawn from, as the encoder sees it.
+
+        Raises UsageError where there is none.
+        """
+        name = self.recipe.arch["name"]
+        raise UsageError(f"a {name} has no encoder that could find a picture's latents; train one that has, as vae-64")
 
     def shown(self, real: Tensor) -> Tensor:
         """Real pictures as D is shown them; a growing net takes them at its present size."""

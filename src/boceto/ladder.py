@@ -33,7 +33,7 @@ from boceto.version import __version__
 from boceto.watching import Progress
 
 FORMAT = 1
-RUNGS = ("vanilla-48", "convolutional-64", "dcgan-64-quick", "progan-64")  # in the order of the theses
+RUNGS = ("vanilla-48", "convolutional-64", "dcgan-64-quick", "progan-64", "vae-64")  # of the theses; last, no GAN
 SCORED = 2048  # pictures of each kind that are compared at most
 ACCOUNT = "ladder.json"
 _ENDLESS = 1e9  # kimg or minutes: never the first to end a training
@@ -84,11 +84,11 @@ def climb(
 ) -> Outcome:
     """Train every rung (a recipe's name or a ``.toml``) on the prepared dataset ``data``, and compare them in ``out``.
 
-    Each trains for ``minutes``, or for ``kimg`` thousand images; exactly one is given. ``rungs`` None: those of
-    ``RUNGS`` that the drawings are large enough for. ``changes`` are ``key=value`` assignments for all of them. The
-    same call goes on where an earlier one stopped, and passes over what is finished. The first Ctrl-C saves and
-    returns. Of a rung that goes wrong (diverges) the page tells, and the next begins. Raises UsageError for what
-    cannot be done, before anything is trained, and Fault.
+    Each trains for ``minutes``, or for ``kimg`` thousand images; exactly one is given. ``changes`` are ``key=value``
+    assignments for all of them. ``rungs`` None: those of ``RUNGS`` that the drawings are large enough for and that heed
+    the changes. The same call goes on where an earlier one stopped, and passes over what is finished. The first Ctrl-C
+    saves and returns. Of a rung that goes wrong (diverges) the page tells, and the next begins. Raises UsageError for
+    what cannot be done, before anything is trained, and Fault.
     """
     if (minutes is None) == (kimg is None) or not 0 < (minutes or kimg or 0) < _ENDLESS:
         raise UsageError("say for how long each rung trains: either --minutes or --kimg (thousands of images), above 0")
@@ -138,9 +138,12 @@ class _Ladder:
     # ── what is going to be trained ──
 
     def plan(self, names: Sequence[str] | None) -> list[_Rung]:
-        """Every rung, checked; of the usual ones those that the drawings are large enough for."""
+        """Every rung, checked; of the usual ones those that the drawings are large enough for and that heed all."""
         plan: list[_Rung] = []
         for source in RUNGS if names is None else names:
+            if names is None and (deaf := archs.unheeded(recipe.load(source).changed(self.changes))):
+                self.announce(f"without {source}: {deaf}")
+                continue
             rung = self._rung(source)
             try:
                 require(self.data, rung.shape)

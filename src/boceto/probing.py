@@ -95,16 +95,16 @@ def variety(fake: Tensor, real: Tensor) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def held_out(gan: GAN, pictures: Tensor, zero: Tensor) -> dict[str, Tensor]:
+def held_out(gan: GAN, pictures: Tensor, zero: Tensor | None) -> dict[str, Tensor]:
     """How D takes drawings (N, C, H, W) that it has never learned from; ``zero``: its output that says neither.
 
-    ``d/held_out_score``, ``d/held_out_right``: as of the real ones it learns from.
+    ``d/held_out_score``, ``d/held_out_right``: as of the real ones it learns from; of an encoder ``d/held_out_elbo``.
     """
     statistics = [(buffer, buffer.clone()) for buffer in gan.discriminator.buffers()]
-    logits = gan.said(gan.judge(gan.shown(pictures)), zero)
+    seen = gan.unseen(pictures, zero)
     for buffer, before in statistics:  # batch norm shall not learn from them
         buffer.copy_(before)
-    return {"d/held_out_score": logits.sigmoid().mean(), "d/held_out_right": (logits > 0).float().mean()}
+    return {f"d/held_out_{name}": value for name, value in seen.items()}
 
 
 def _distances(images: Tensor) -> Tensor:

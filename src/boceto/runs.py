@@ -42,6 +42,7 @@ from boceto.workers import alone, held
 FORMAT = 1
 RECIPE, ABOUT, LOG, STATE = "recipe.toml", "run.json", "log.jsonl", "state.safetensors"
 _RANKED = ("fid", "kid", "swd")  # scores of which the lowest is best, the one that counts most first
+_ASIDE = ("-error", "-floor")  # what belongs to a score: its standard error, and what real drawings reach
 ENERGY, TREATMENTS = "energy.json", "treatments.json"
 LOCK, TRAINER = ".training.lock", ".trainer.txt"
 _MOST = 3.4e38  # what a float32 holds; a larger number in a log is none that was ever measured
@@ -395,7 +396,7 @@ def scores(log: Iterable[Mapping[str, Any]]) -> dict[int, dict[str, float]]:
     """Images seen → score → its value, from the lines of a log that are no means over steps."""
     lines = {line["nimg"]: line for line in log if "step" not in line}
     found = {
-        nimg: {key: value for key, value in line.items() if key not in ("nimg", "seconds") and "/" not in key}
+        nimg: {key: value for key, value in line.items() if key not in ("nimg", "seconds") and not key.endswith(_ASIDE)}
         for nimg, line in lines.items()
     }
     return {nimg: values for nimg, values in found.items() if values}
@@ -403,7 +404,7 @@ def scores(log: Iterable[Mapping[str, Any]]) -> dict[int, dict[str, float]]:
 
 def ranking(names: Iterable[str]) -> str | None:
     """Of the names of scores the one that snapshots are ranked by, the lowest first: ``kid-lite0`` before ``swd``."""
-    known = {name.partition("-")[0]: name for name in reversed([*names]) if "/" not in name}
+    known = {name.partition("-")[0]: name for name in reversed([*names]) if not name.endswith(_ASIDE)}
     return next((known[kind] for kind in _RANKED if kind in known), None)
 
 

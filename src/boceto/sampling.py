@@ -22,7 +22,7 @@ from boceto.errors import Fault, UsageError
 from boceto.files import image_format, load_tensors, restore, write_image
 from boceto.gan import GAN
 from boceto.runs import Run
-from boceto.scaling import levels_from_signed
+from boceto.scaling import levels_from_signed, to_signed
 
 Images = NDArray[np.uint8]
 
@@ -134,6 +134,19 @@ def load(folder: Path | str, snapshot: str = "last", device_name: str = "auto") 
 def load_gan(folder: Path | str, snapshot: str = "last") -> GAN:
     """Both nets as they were trained (not the average), on the CPU: what another training starts from."""
     return _restored(Run(folder).snapshot(snapshot), ("generator", "discriminator"))[0]
+
+
+def reconstruct(folder: Path | str, images: Images, snapshot: str = "last", device_name: str = "auto") -> Images:
+    """Pictures, uint8 (N, H, W, C), by way of the latents that a run's encoder finds for them: as it draws them again.
+
+    Raises UsageError if its network has none.
+    """
+    gan, compute = load_gan(folder, snapshot).eval(), device.choose(device_name, "float32")
+    compute.place(gan)
+    with torch.inference_mode():
+        levels = torch.from_numpy(images).permute(0, 3, 1, 2).to(compute.device)
+        z = gan.encode(to_signed(levels, compute.memory_format))
+    return draw(gan.generator, z, compute)
 
 
 def _restored(path: Path, parts: Sequence[str]) -> tuple[GAN, int]:

@@ -109,6 +109,7 @@ class TrainingView:
         self._curves: dict[str, list[float]] = {}
         self._doctor, self._pictures = "", Text()
         self._samples = 1
+        self._nets: Mapping[str, str] = {}  # "D" and "G" → what they are called
         self._live: Live | None = None
 
     def __enter__(self) -> TrainingView:
@@ -128,7 +129,9 @@ class TrainingView:
             self._doctor = finding
             say(f"     doctor: {finding}", "yellow")
         drawn = self._live and self._curves  # what the curves show need not be said
-        note = f"loss of D {p.latest['d/loss']:#.3g}, of G {p.latest['g/loss']:#.3g}" if p.latest and not drawn else ""
+        self._nets = {net.upper(): name for net, name in p.nets.items()}
+        told = ", ".join(f"of {name} {p.latest[f'{net}/loss']:#.3g}" for net, name in p.nets.items() if p.latest)
+        note = f"loss {told}" if told and not drawn else ""
         self._bar.show(p.nimg, p.target, note, share=p.share, rate=p.images_per_second, seconds_left=p.seconds_left)
         if self._live:
             self._live.update(self._rendered())
@@ -165,7 +168,10 @@ class TrainingView:
         for name, curves in _CURVES.items():
             known = [(label, self._curves[key], how) for label, key, how in curves if self._curves.get(key)]
             if known:
-                told = [f"{label} {spark(values)} {how.format(values[-1])}".strip() for label, values, how in known]
+                told = [
+                    f"{self._nets.get(label, label)} {spark(values)} {how.format(values[-1])}".strip()
+                    for label, values, how in known
+                ]
                 table.add_row(f"     {name}", *told)
         doctor = Text(f"     doctor: {self._doctor}", "yellow", overflow="ellipsis", no_wrap=True)
         more = [part for part, there in ((doctor, self._doctor), (self._pictures, self._pictures)) if there]

@@ -79,13 +79,15 @@ def steps(
         for turn in chain([pixels], islice(stream, at(now, how.d_turns) - 1)):
             batch = _batch(state, turn, recipe)
             d = _learn(state.d_optimiser, gan.d_terms, batch, state)
-            state.d_accuracy = accuracy(d.watch["real"], d.watch["fake"], batch.planted)
+            if gan.adversarial:
+                state.d_accuracy = accuracy(d.watch["real"], d.watch["fake"], batch.planted)
             if how.update == "alternating":
                 _move(state, "discriminator", probed)
             seen += len(turn)
 
-        if probed is not None and batch.fake is not None:
-            probed |= probing.variety(batch.fake.detach(), gan.shown(batch.real))
+        if probed is not None:  # an encoder's turn has drawn nothing from these latents
+            drawn = state.ema(batch.z) if batch.fake is None else batch.fake.detach()
+            probed |= probing.variety(drawn, gan.shown(batch.real))
         gan.discriminator.requires_grad_(False)  # its own gradients are not needed now
         for again in range(at(now, how.g_turns)):
             if again:
@@ -97,7 +99,7 @@ def steps(
         if how.update == "simultaneous":
             _move(state, "discriminator", probed)
 
-        if probed is not None and held_out is not None and d.zero is not None:
+        if probed is not None and held_out is not None:
             with compute.autocast():
                 probed |= probing.held_out(gan, _real(held_out(now.nimg), compute), d.zero)
 
@@ -181,9 +183,13 @@ def _average(ema: nn.Module, net: nn.Module, beta: float) -> None:
 
 @torch.no_grad()
 def _watched(d: Terms, g: Terms, planted: Tensor | None) -> dict[str, Tensor]:
-    """Losses of both nets, and for D's logits its mean score and how often it was right, on truly real pictures."""
+    """Losses of both nets and what else they tell; for D's logits its mean score and how often it was right, on truly
+    real pictures.
+    """
     watched = {
-        f"{net}/{name}": loss.detach() for net, terms in (("d", d), ("g", g)) for name, loss in terms.losses.items()
+        f"{net}/{name}": value.detach()
+        for net, terms in (("d", d), ("g", g))
+        for name, value in (terms.losses | terms.told).items()
     }
     if planted is not None:
         watched["d/planted"] = planted.float().mean()
@@ -243,7 +249,7 @@ def fit(
         score(state.seconds)
     if finished(state, recipe):
         return state
-    means, pace, earlier = Means(), Pace(recipe.train, state.now.nimg, state.seconds), run.spent()
+    means, pace, earlier = Means(), Pace(train, state.now.nimg, state.seconds, state.gan.names()), run.spent()
     learned, held_out = data.split(run.held_out)
     doctor = Doctor(recipe, len(learned), run.read_log())
     how, batch = recipe.data, state.gan.batch_at

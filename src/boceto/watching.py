@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from boceto.gan import GAN
 from boceto.recipe import TrainPart
 
 T = TypeVar("T")
@@ -31,6 +32,7 @@ class Progress:
     seconds_left: float
     latest: dict[str, float]
     told: tuple[str, ...] = ()  # what the doctor has just found
+    nets: Mapping[str, str] = field(default_factory=GAN.names)  # what they are called, by their letter in the log
 
 
 class Timed(Iterator[T]):
@@ -81,8 +83,8 @@ class Means:
 class Pace:
     """Wall time of a training, over all its sessions, and its speed."""
 
-    def __init__(self, train: TrainPart, nimg: int, seconds: float) -> None:
-        self._train, self._earlier = train, seconds
+    def __init__(self, train: TrainPart, nimg: int, seconds: float, nets: Mapping[str, str] | None = None) -> None:
+        self._train, self._earlier, self._nets = train, seconds, nets or GAN.names()
         self._began = time.monotonic()
         self._mark = nimg, seconds  # at the last log line
         self._told = self._began
@@ -114,7 +116,7 @@ class Pace:
         if self._train.minutes is not None:
             budget, spent = self._train.minutes * 60, self.seconds()
             left, share = min(left, max(budget - spent, 0)), max(share, spent / budget)
-        return Progress(nimg, target, min(share, 1.0), self._rate, left, self._latest, told)
+        return Progress(nimg, target, min(share, 1.0), self._rate, left, self._latest, told, self._nets)
 
     def _since(self, mark: tuple[int, float], nimg: int) -> float:
         self._rate = (nimg - mark[0]) / max(self.seconds() - mark[1], 1e-9)

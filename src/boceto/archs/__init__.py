@@ -8,7 +8,10 @@ from types import ModuleType
 
 from boceto.errors import UsageError, nearest
 from boceto.gan import GAN
-from boceto.recipe import Recipe, Section, checked
+from boceto.recipe import Recipe, Section, checked, differences
+
+# What a recipe says to a discriminator alone: these sections, and this key.
+_OF_D = ("objective.", "augment.", "balance.fake_as_real")
 
 
 def names() -> list[str]:
@@ -35,13 +38,27 @@ def configure(recipe: Recipe) -> Section:
     return config
 
 
-def build(recipe: Recipe) -> GAN:
-    """The GAN a recipe describes, with fresh weights drawn from PyTorch's global generator."""
+def kind(recipe: Recipe) -> type[GAN]:
+    """The class of the architecture that a recipe names."""
     module = find(recipe.arch["name"])
-    (kind,) = (
+    (found,) = (
         item
         for item in vars(module).values()
         if isinstance(item, type) and issubclass(item, GAN) and item.__module__ == module.__name__
     )
-    gan: GAN = kind(configure(recipe), recipe)
-    return gan
+    return found
+
+
+def unheeded(recipe: Recipe) -> str:
+    """What a recipe says in vain to an architecture that has no discriminator, in a sentence; empty if nothing."""
+    if kind(recipe).adversarial:
+        return ""
+    said = [key for key in differences(Recipe(arch=recipe.arch), recipe) if key.startswith(_OF_D)]
+    return f"a {recipe.arch['name']} has no discriminator to heed {', '.join(said)}; leave that out" if said else ""
+
+
+def build(recipe: Recipe) -> GAN:
+    """The GAN a recipe describes, with fresh weights drawn from PyTorch's global generator."""
+    if deaf := unheeded(recipe):
+        raise UsageError(deaf)
+    return kind(recipe)(configure(recipe), recipe)

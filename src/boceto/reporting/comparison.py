@@ -6,14 +6,15 @@ import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
+from boceto import archs
 from boceto.files import write_image, write_text
+from boceto.gan import GAN
 from boceto.reporting import figures
 from boceto.reporting.html import embedded, render
 from boceto.reporting.tables import digits
@@ -69,23 +70,23 @@ def compare(out: Path, account: Mapping[str, Any], shown: Sequence[Shown]) -> Pa
             columns = min(10, max(4, _WIDE // side - 1))
             rows = figures.evolution(one.run.samples(), one.run.recipe.watch.samples, rows=6, columns=columns)
             keep(f"{one.name}-evolution", rows, lossy=True)
-    drawn = {"losses": losses(logs), "scores": {name: figures.scores(log) for name, log in logs.items()}}
-    for kind, name in product(drawn, logs):
-        chart = drawn[kind][name]
-        chart.set_size_inches(5.6, 2.5)
-        charts[name][kind] = figures.svg(chart)
-        write_image(folder / f"{name}-{kind}.png", figures.raster(chart))
-        write_text(folder / f"{name}-{kind}.svg", charts[name][kind])
+    kinds = {one.name: archs.kind(one.run.recipe) for one in shown}
+    for name, drawn in fared(logs, kinds).items():
+        for kind, chart in drawn.items():
+            charts[name][kind] = figures.svg(chart)
+            write_image(folder / f"{name}-{kind}.png", figures.raster(chart))
+            write_text(folder / f"{name}-{kind}.svg", charts[name][kind])
     html = render(
         "comparison.html.j2",
         account=account,
         title=Path(account["data"]["folder"]).name,
         budget=_budget(account),
         names=[one.name for one in shown],
+        alone=[name for name, kind in kinds.items() if not kind.adversarial],
         rungs=rungs,
         pictures=pictures,
         charts=charts,
-        groups=list(_table([rungs[one.name] for one in shown])),
+        groups=list(_table([rungs[one.name] for one in shown], not all(kind.adversarial for kind in kinds.values()))),
         common=_shape(account["common"]),
         columns=len(shown),
     )
@@ -109,9 +110,20 @@ def overview(shown: Sequence[Shown]) -> Image.Image:
     return page
 
 
-def losses(logs: Mapping[str, Any]) -> dict[str, Figure]:
+def fared(logs: Mapping[str, Any], kinds: Mapping[str, type[GAN]]) -> dict[str, dict[str, Figure]]:
+    """Of every run the ``losses``, and the ``scores`` of its D if it has one: name → kind → chart."""
+    charts = {name: {"losses": chart} for name, chart in losses(logs, kinds).items()}
+    for name, drawn in charts.items():
+        if kinds[name].adversarial:
+            drawn["scores"] = figures.scores(logs[name])
+        for chart in drawn.values():
+            chart.set_size_inches(5.6, 2.5)
+    return charts
+
+
+def losses(logs: Mapping[str, Any], kinds: Mapping[str, type[GAN]]) -> dict[str, Figure]:
     """A chart of losses for every run, all to one scale upwards."""
-    charts = {name: figures.losses(log) for name, log in logs.items()}
+    charts = {name: figures.losses(log, kinds[name].names()) for name, log in logs.items()}
     figures.level(*charts.values())
     return charts
 
@@ -119,8 +131,11 @@ def losses(logs: Mapping[str, Any]) -> dict[str, Figure]:
 # ── the table ──
 
 
-def _table(rungs: Sequence[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
-    """Groups of rows; a cell is a text, a remark below it, and for a distance its bar and floor in shares."""
+def _table(rungs: Sequence[Mapping[str, Any]], alone: bool) -> Iterable[dict[str, Any]]:
+    """Groups of rows; a cell is a text, a remark below it, and for a distance its bar and floor in shares.
+
+    ``alone``: among the rungs is one without a D.
+    """
 
     def group(name: str, *rows: tuple[str, Callable[[Any], Any]]) -> dict[str, Any]:
         return {"name": name, "rows": [(label, [_cell(tell(rung)) for rung in rungs]) for label, tell in rows]}
@@ -129,8 +144,8 @@ def _table(rungs: Sequence[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
         "The network",
         ("architecture", lambda r: r["architecture"]),
         ("pictures", lambda r: _shape(r["shape"])),
-        ("parameters of G", lambda r: f"{r['parameters']['generator']:,}"),
-        ("parameters of D", lambda r: f"{r['parameters']['discriminator']:,}"),
+        (f"parameters of G{' or the decoder' * alone}", lambda r: f"{r['parameters']['generator']:,}"),
+        (f"parameters of D{' or the encoder' * alone}", lambda r: f"{r['parameters']['discriminator']:,}"),
     )
     yield group(
         "Its training",

@@ -18,7 +18,7 @@ from boceto.errors import BocetoError, UsageError, os_errors, printable
 from boceto.files import write_text
 from boceto.recipe import Recipe
 from boceto.reporting import figures
-from boceto.reporting.comparison import losses
+from boceto.reporting.comparison import fared
 from boceto.reporting.html import render, require_page
 from boceto.reporting.snapshots import DRAWN, strip
 from boceto.reporting.standing import Standing, network, standing
@@ -27,7 +27,7 @@ from boceto.runs import Run, scores
 from boceto.scoring import explained
 
 MOST = 20  # runs
-MEANS = ("d/loss", "g/loss", "d/real_right", "d/fake_right")
+MEANS = ("d/loss", "g/loss", "d/real_right", "d/fake_right", "d/elbo")
 _HASH = 12  # digits of a hash that are shown
 _KEY, _VALUE = 22, 14  # columns of a terminal that a key and a value want
 _NONE = "–"
@@ -172,12 +172,21 @@ _MEANINGS = {
     "d/real_right": "D right on real",
     "d/fake_right": "D right on generated",
 }
+_WITHOUT_D = {  # where one of them has none
+    "d/loss": "loss of D or the encoder",
+    "g/loss": "loss of G or the decoder",
+    "d/elbo": "bound (ELBO), nats a picture",
+}
 
 
 def result_rows(compared: Compared) -> Rows:
     """The results in words: label → one text a run."""
     found = [results(one) for one in compared.runs.values()]
     keys = dict.fromkeys(key for one in found for key in one["scores"])
+
+    meanings = _MEANINGS
+    if not all(archs.kind(one.run.recipe).adversarial for one in compared.runs.values()):
+        meanings = meanings | _WITHOUT_D
 
     def mean(key: str) -> list[str]:
         return [digits(one["means"][key]) if key in one["means"] else _NONE for one in found]
@@ -197,7 +206,7 @@ def result_rows(compared: Compared) -> Rows:
         "epochs": [f"{one['epochs']:.1f}" for one in found],
         "training time": [duration(one["seconds"]) for one in found],
         "images/s, median": [_NONE if (r := one["images_per_second"]) is None else digits(r) for one in found],
-        **{_MEANINGS[key]: mean(key) for key in MEANS},
+        **{meaning: mean(key) for key, meaning in meanings.items()},
         "the doctor found": [", ".join(_faults(one)) or "nothing" for one in found],
         "treatments": [f"{len(one['treatments'])}" for one in found],
         **{printable(key): score(key) for key in keys},
@@ -305,10 +314,7 @@ def _charts(compared: Compared) -> dict[str, dict[str, str]]:
         name: [line for line in one.log if {"d/loss", "g/loss"} <= line.keys()] for name, one in compared.runs.items()
     }
     logs = {name: log for name, log in logs.items() if log}
-    charts: dict[str, dict[str, str]] = {}
-    for name, chart in losses(logs).items():
-        charts[name] = {}
-        for kind, drawn in (("losses", chart), ("scores", figures.scores(logs[name]))):
-            drawn.set_size_inches(5.6, 2.5)
-            charts[name][kind] = figures.svg(drawn)
-    return charts
+    kinds = {name: archs.kind(compared.runs[name].run.recipe) for name in logs}
+    return {
+        name: {kind: figures.svg(chart) for kind, chart in drawn.items()} for name, drawn in fared(logs, kinds).items()
+    }

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 
+from boceto.gan import GAN
 from boceto.runs import ranking
 from boceto.runs import scores as scored
 from boceto.sampling import Images, sheet
@@ -25,11 +26,13 @@ _D, _G, _REAL, _FAKE = "#c6493b", "#2f6fb0", "#2e8b63", "#d08a1e"
 _HELD_OUT = "#7a6bb0"
 _FAR = 30.0  # times the usual size of the calmest curve
 _Log = Sequence[Mapping[str, Any]]
+_Names = Mapping[str, str]
+_NETS: _Names = GAN.names()  # "d" and "g" → what they are called, unless another architecture's names are given
 
 
-def losses(log: _Log) -> Figure:
+def losses(log: _Log, nets: _Names = _NETS) -> Figure:
     """Loss of D and G against thousands of images seen: thin as logged (means between lines), thick smoothed."""
-    figure = _chart(log, {"d/loss": ("D", _D), "g/loss": ("G", _G)}, "loss")
+    figure = _chart(log, {"d/loss": (nets["d"], _D), "g/loss": (nets["g"], _G)}, "loss")
     level(figure)
     return figure
 
@@ -58,9 +61,9 @@ def scores(log: _Log) -> Figure:
     return figure
 
 
-def gradients(log: _Log) -> Figure:
+def gradients(log: _Log, nets: _Names = _NETS) -> Figure:
     """Norms of the gradients of both nets, logarithmic: out of sight upwards they explode, downwards they vanish."""
-    lines = {"d/gradient": ("D", _D), "g/gradient": ("G", _G)}
+    lines = {"d/gradient": (nets["d"], _D), "g/gradient": (nets["g"], _G)}
     figure = _chart(log, lines, "norm of the gradient")
     if any(entry.get(key, 0) > 0 for entry in log for key in lines):
         figure.axes[0].set_yscale("log")
@@ -88,9 +91,9 @@ def distance(log: _Log) -> Figure:
     x = [entry["nimg"] / 1000 for entry in lines]
     y = np.array([float(entry[name]) for entry in lines])
     axes.plot(x, y, color=_FAKE, linewidth=1.8, marker="o", markersize=3, label=name)
-    error = 2 * np.array([float(entry.get(f"{name}/error", 0)) for entry in lines])
+    error = 2 * np.array([float(entry.get(f"{name}-error", 0)) for entry in lines])
     axes.fill_between(x, y - error, y + error, color=_FAKE, alpha=0.15, linewidth=0)
-    if floors := [entry[f"{name}/floor"] for entry in lines if f"{name}/floor" in entry]:
+    if floors := [entry[f"{name}-floor"] for entry in lines if f"{name}-floor" in entry]:
         axes.axhline(floors[-1], color=_REAL, linewidth=1, linestyle="--", label="other real drawings")
     axes.set(xlabel="thousand images seen", ylabel="distance")
     axes.set_ylim(bottom=min(0.0, *y))
@@ -98,12 +101,12 @@ def distance(log: _Log) -> Figure:
     return figure
 
 
-def epochs(log: _Log, pictures: int) -> Figure:
+def epochs(log: _Log, pictures: int, nets: _Names = _NETS) -> Figure:
     """Mean losses of every whole epoch (R33 of the theses); ``pictures`` make one."""
     means = epoch_means(log, pictures)
     figure = Figure(figsize=(5.6, 3.1), layout="constrained")
     axes = figure.subplots()
-    for key, label, colour in (("d/loss", "D", _D), ("g/loss", "G", _G)):
+    for key, label, colour in (("d/loss", nets["d"], _D), ("g/loss", nets["g"], _G)):
         x = sorted(epoch for epoch in means if key in means[epoch])
         axes.plot(
             x, [means[epoch][key] for epoch in x], color=colour, linewidth=1.8, marker="o", markersize=4, label=label

@@ -18,7 +18,7 @@ from boceto.files import image_format, write_image, write_text
 from boceto.gan import GAN
 from boceto.reporting import figures, lessons, networks, research
 from boceto.reporting.film import KINDS, film
-from boceto.reporting.page import real_pictures
+from boceto.reporting.page import real_pictures, reconstructions
 from boceto.runs import Run, ranking
 
 BESIDE = 8  # pictures in a row
@@ -136,16 +136,32 @@ def _log(run: Run, *keys: str) -> list[dict[str, Any]]:
     return log
 
 
+def _answers(run: Run) -> list[dict[str, Any]]:
+    """The lines that tell how often D was right."""
+    if not archs.kind(run.recipe).adversarial:
+        raise UsageError(
+            f"run {run.folder} is of a {run.recipe.arch['name']}, which has no D that could be right; "
+            f"figures losses, gradients and reconstructions are of it"
+        )
+    return _log(run, "d/real_right", "d/fake_right")
+
+
+def _nets(run: Run) -> dict[str, str]:
+    return archs.kind(run.recipe).names()
+
+
 def _losses(wish: Wish) -> Figure:
-    return figures.losses(_log(Run(wish.what[0]), "d/loss", "g/loss"))
+    run = Run(wish.what[0])
+    return figures.losses(_log(run, "d/loss", "g/loss"), _nets(run))
 
 
 def _scores(wish: Wish) -> Figure:
-    return figures.scores(_log(Run(wish.what[0]), "d/real_right", "d/fake_right"))
+    return figures.scores(_answers(Run(wish.what[0])))
 
 
 def _gradients(wish: Wish) -> Figure:
-    return figures.gradients(_log(Run(wish.what[0]), "d/gradient", "g/gradient"))
+    run = Run(wish.what[0])
+    return figures.gradients(_log(run, "d/gradient", "g/gradient"), _nets(run))
 
 
 def _distance(wish: Wish) -> Figure:
@@ -161,19 +177,18 @@ def _variety(wish: Wish) -> Figure:
 
 def _epochs(wish: Wish) -> Figure:
     run = Run(wish.what[0])
-    return figures.epochs(_log(run, "d/loss", "g/loss"), run.pictures)
+    return figures.epochs(_log(run, "d/loss", "g/loss"), run.pictures, _nets(run))
 
 
 def _confusion(wish: Wish) -> Figure:
     if wish.last < 1:
         raise UsageError(f"--last {wish.last}: say over how many lines of the log, 1 or more")
-    log = _log(Run(wish.what[0]), "d/real_right", "d/fake_right")
-    return figures.confusion(figures.confusion_counts(log, wish.last))
+    return figures.confusion(figures.confusion_counts(_answers(Run(wish.what[0])), wish.last))
 
 
 def _confusions(wish: Wish) -> Figure:
     run = Run(wish.what[0])
-    return figures.confusions(figures.epoch_confusions(_log(run, "d/real_right", "d/fake_right"), run.pictures))
+    return figures.confusions(figures.epoch_confusions(_answers(run), run.pictures))
 
 
 def _sheet(wish: Wish) -> Image.Image:
@@ -229,11 +244,16 @@ def _rows(wish: Wish) -> Image.Image:
     return figures.named_rows(rows)
 
 
+def _reconstructions(wish: Wish) -> Image.Image:
+    return reconstructions(Run(wish.what[0]), wish.data, wish.snapshot)
+
+
 _RUN = "run folder"
 _KINDS: Mapping[str, _Kind] = {
     "network": _Kind("both nets: layers, shapes, parameters", "recipe or run folder", 1, 1, _network),
     "sheet": _Kind("25 new drawings", _RUN, 1, 1, _sheet),
     "rows": _Kind("generated above real drawings, at every size a growing net has had", _RUN, 1, 1, _rows),
+    "reconstructions": _Kind("real drawings, and what an autoencoder makes of each", _RUN, 1, 1, _reconstructions),
     "evolution": _Kind("one run downwards in time; or several runs below each other", _RUN, 1, 20, _evolution),
     "research": _Kind("runs downwards in time, and what changed from one to the next", _RUN, 2, 40, _research),
     "losses": _Kind("losses of D and G", _RUN, 1, 1, _losses),

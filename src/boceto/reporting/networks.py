@@ -37,13 +37,17 @@ class Layer:
 
 
 def layers(net: nn.Module, x: Tensor) -> list[Layer]:
-    """Every layer in the order of its calls, when ``net`` is shown ``x`` (N, …). Weights and mode stay as they are."""
+    """Every layer in the order of its calls, when ``net`` is shown ``x`` (N, …); last what belongs to none of them.
+
+    Weights and mode stay as they are.
+    """
     found: list[Layer] = []
     with _listening(net, found), torch.no_grad():
         training = net.training
         net.eval()(x)
         net.train(training)
-    return found
+    own = net.named_parameters(recurse=False)
+    return found + [Layer(name, "other", name.replace("_", " "), tuple(p.shape), p.numel()) for name, p in own]
 
 
 def merged(found: Sequence[Layer]) -> list[Layer]:
@@ -63,16 +67,17 @@ def merged(found: Sequence[Layer]) -> list[Layer]:
 
 
 def both(gan: GAN) -> dict[str, tuple[Shape, list[Layer]]]:
-    """Layers of generator and discriminator, with the shape of what goes in."""
+    """Layers of generator and discriminator (of decoder and encoder), with the shape of what goes in."""
     device = next(gan.parameters()).device
     z = torch.zeros(2, gan.z_dim, device=device)
     with torch.no_grad():
         training = gan.generator.training
         image = gan.generator.eval()(z)
         gan.generator.train(training)
+    g, d = ("generator", "discriminator") if gan.adversarial else ("decoder", "encoder")
     return {
-        "generator": ((gan.z_dim,), layers(gan.generator, z)),
-        "discriminator": (tuple(image.shape[1:]), layers(gan.discriminator, image)),
+        g: ((gan.z_dim,), layers(gan.generator, z)),
+        d: (tuple(image.shape[1:]), layers(gan.discriminator, image)),
     }
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from boceto import doctor, sampling
+from boceto import archs, doctor, sampling
 from boceto.data.prepared import Prepared
 from boceto.errors import BocetoError, UsageError, os_errors
 from boceto.files import write_image, write_text
@@ -50,7 +50,8 @@ def report(run: Path | str, *, data: Path | str | None = None, live: bool = Fals
     samples = opened.samples()
     with contextlib.suppress(OSError, ValueError):  # one damaged sheet shall not cost the page
         pictures["evolution"] = figures.evolution(samples, opened.recipe.watch.samples)
-    charts = _charts(_whole(log), opened.pictures)
+    kind = archs.kind(opened.recipe)
+    charts = _charts(_whole(log), opened.pictures, kind.names())
     if len([told for told in opened.scores().values() if ranking(told)]) > 1:
         charts["distance"] = figures.distance(opened.read_log())
     for name, picture in pictures.items():
@@ -65,6 +66,9 @@ def report(run: Path | str, *, data: Path | str | None = None, live: bool = Fals
         "page.html.j2",
         name=opened.folder.resolve().name,
         subtitle=_subtitle(opened),
+        adversarial=kind.adversarial,
+        nets=kind.names(),
+        held_out=opened.held_out,
         facts=_facts(opened, nimg, log),
         pictures={name: embedded(picture) for name, picture in pictures.items()},
         charts={name: figures.svg(chart) for name, chart in charts.items()},
@@ -102,6 +106,8 @@ def _drawn(run: Run, data: Path | str | None) -> tuple[dict[str, Image.Image], i
             raise
         return pictures, model.nimg, f"No real pictures are shown beside them: {error}."
     pictures["generated-and-real"] = figures.generated_and_real(model.sample(BESIDE, seed=1), real)
+    if not archs.kind(run.recipe).adversarial:
+        pictures["reconstructions"] = reconstructions(run, data)
     return pictures, model.nimg, ""
 
 
@@ -120,18 +126,20 @@ def _scale(side: int) -> int:
     return max(1, round(_SIDE / side))
 
 
-def _charts(log: list[dict[str, Any]], pictures: int) -> dict[str, Figure]:
-    """The charts that the log has lines for; ``pictures`` make an epoch."""
-    charts = {"losses": figures.losses(log), "scores": figures.scores(log)}
+def _charts(log: list[dict[str, Any]], pictures: int, nets: Mapping[str, str]) -> dict[str, Figure]:
+    """The charts that the log has lines for; ``pictures`` make an epoch, ``nets`` are called so."""
+    charts = {"losses": figures.losses(log, nets)}
     told = [entry for entry in log if {"d/real_right", "d/fake_right"} <= entry.keys()]
     if told:
+        charts["scores"] = figures.scores(log)
         charts["confusion"] = figures.confusion(figures.confusion_counts(told, WINDOW))
         charts["confusion"].set_size_inches(6.4, 2.9)
     if len(by_epoch := figures.epoch_confusions(told, pictures)) > 1:
-        charts["epochs"] = figures.epochs(log, pictures)
         charts["confusions"] = figures.confusions(by_epoch)
+    if len(figures.epoch_means(log, pictures)) > 1:
+        charts["epochs"] = figures.epochs(log, pictures, nets)
     if any("g/gradient" in entry for entry in log):
-        charts["gradients"] = figures.gradients(log)
+        charts["gradients"] = figures.gradients(log, nets)
     if any("g/variety" in entry for entry in log):
         charts["variety"] = figures.variety(log)
     return charts
@@ -172,16 +180,26 @@ def _whole(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return log[:-1] if len(log) > 2 and gaps[-1] < 0.5 * np.median(gaps) else log
 
 
-def real_pictures(run: Run, folder: Path | str | None, count: int) -> sampling.Images:
-    """Some of the pictures the run was trained on, uint8 (count, H, W, C).
+def real_pictures(run: Run, folder: Path | str | None, count: int, *, unseen: bool = False) -> sampling.Images:
+    """Some of the pictures the run was trained on, uint8 (count, H, W, C); ``unseen``: of those held out, if there are.
 
     ``folder``: the dataset, if it has moved. Raises UsageError if it is gone or another one.
     """
     data = Prepared(folder if folder is not None else run.about["data"]["folder"])
     if data.content_hash != run.about["data"]["content_hash"]:
         raise UsageError(f"{data.folder} holds other pictures than {run.folder} was trained on")
-    chosen = np.random.Generator(np.random.PCG64(0)).choice(len(data), count, replace=len(data) < count)
-    return data.gather(chosen)
+    pictures = data.split(run.held_out)[1] if unseen and run.held_out else data
+    chosen = np.random.Generator(np.random.PCG64(0)).choice(len(pictures), count, replace=len(pictures) < count)
+    return pictures.gather(chosen)
+
+
+def reconstructions(run: Run, folder: Path | str | None, snapshot: str = "last") -> Image.Image:
+    """Real drawings, held-out ones if there are, and below each what an autoencoder makes of it.
+
+    Raises UsageError if the run's network has no encoder, or the dataset is gone or another one.
+    """
+    real = real_pictures(run, folder, BESIDE, unseen=True)
+    return figures.named_rows({"real": real, "drawn\nagain": sampling.reconstruct(run.folder, real, snapshot)})
 
 
 def _subtitle(run: Run) -> str:
@@ -194,12 +212,14 @@ def _facts(run: Run, nimg: int, log: list[dict[str, Any]]) -> dict[str, str]:
     about, recipe, spent = run.about, run.recipe, run.spent()
     last = log[-1] if log else {}
     seconds = float(last.get("seconds", 0))
-    size = about["parameters"]
+    size, nets = about["parameters"], archs.kind(recipe).names()
+    told = f"{size['generator']:,} parameters in {nets['g']}, {size['discriminator']:,} in {nets['d']}"
     return {
-        "architecture": f"{recipe.arch['name']}: {size['generator']:,} parameters in G, {size['discriminator']:,} in D",
+        "architecture": f"{recipe.arch['name']}: {told}",
         "drawings": f"{run.pictures:,}" + (f", and {run.held_out:,} held out" if run.held_out else ""),
         "images seen": f"{nimg:,} ({nimg / run.pictures:.1f} epochs)",
         "training time": f"{timedelta(seconds=round(seconds))}",
+        **({"bound (ELBO)": bound} if (bound := _bound(log)) else {}),
         "speed": f"{last.get('nimg', 0) / seconds:.1f} images/s" if seconds else "unknown",
         "device": about["hardware"]["device"],
         **({"energy": f"{spent.wh:.3g} Wh ({spent.source})"} if spent.joules else {}),
@@ -207,3 +227,12 @@ def _facts(run: Run, nimg: int, log: list[dict[str, Any]]) -> dict[str, str]:
         "data hash": about["data"]["content_hash"][:16],
         "software": ", ".join(f"{name} {version}" for name, version in about["software"].items()),
     }
+
+
+def _bound(log: list[dict[str, Any]]) -> str:
+    """The latest mean log-likelihood bound, where one is known: of the drawings, and of those held out."""
+    told = {}
+    for key, of in (("d/elbo", ""), ("d/held_out_elbo", " held out")):
+        if known := [entry[key] for entry in log if key in entry][-WINDOW:]:
+            told[key] = f"{sum(known) / len(known):,.0f}{of}"
+    return f"{', '.join(told.values())} (nats a picture)" if told else ""
