@@ -128,9 +128,20 @@ def spoilt(what: str, strength: float, real: Images, pool: Images, count: int) -
 # ── scoring ──
 
 
-def scored(real: Images, fake: Images, net: networks.Network, known: NDArray[np.float32]) -> dict[str, float]:
+Seen = dict[bytes, NDArray[np.float32]]  # a picture → its features
+
+
+def looked(images: Images, net: networks.Network, seen: Seen) -> NDArray[np.float32]:
+    """Their features; those of pictures that were there before are remembered."""
+    keys = [image.tobytes() for image in images]
+    if new := {key: number for number, key in enumerate(keys) if key not in seen}:
+        seen.update(zip(new, networks.extract(images[list(new.values())], net), strict=True))
+    return np.stack([seen[key] for key in keys])
+
+
+def scored(real: Images, fake: Images, net: networks.Network, seen: Seen) -> dict[str, float]:
     """Every score's value; FID too, though of fewer pictures than features, since here the number is the same."""
-    features = networks.extract(fake, net)
+    known, features = looked(real, net, seen), looked(fake, net, seen)
     found = {"fid": distances.frechet(known, features), "kid": 1000 * distances.kernel(known, features)}
     reach = distances.reach(known, features)
     found |= {name: getattr(reach, name) for name in ("precision", "recall", "density", "coverage")}
@@ -144,12 +155,13 @@ def scored(real: Images, fake: Images, net: networks.Network, known: NDArray[np.
 
 def validate(real: Images, pool: Images, net: networks.Network) -> dict[str, list[dict[str, float]]]:
     """What is done → scores at no strength (thrice: other pictures, as they are) and at four growing ones."""
-    count, known = len(real), networks.extract(real, net)
-    found = {"nothing": [scored(real, pool[k * count : (k + 1) * count], net, known) for k in (1, 2, 3)]}
+    count, seen = len(real), Seen()
+    untouched = [scored(real, pool[k * count : (k + 1) * count], net, seen) for k in range(4)]
+    found = {"nothing": untouched[1:]}
     for what in (*SPOILING, *DROPPING):
         strengths = SPOILING[what][1] if what in SPOILING else DROPPING[what]
-        found[what] = [scored(real, spoilt(what, s, real, pool, count), net, known) for s in (*strengths,)]
-        found[what].insert(0, scored(real, pool[:count], net, known) if what == "blur" else found["blur"][0])
+        spoilt_ever_more = (spoilt(what, strength, real, pool, count) for strength in strengths)
+        found[what] = [untouched[0], *(scored(real, pictures, net, seen) for pictures in spoilt_ever_more)]
         print(what, {name: round(value, 3) for name, value in found[what][-1].items()}, flush=True)
     return found
 
@@ -363,7 +375,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["validate", "chart", "intervals", "speed"])
     parser.add_argument("paths", nargs="*", type=Path)
-    parser.add_argument("--count", type=int, default=400)
+    parser.add_argument("--count", type=int, default=250)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--features", default="lite0")
     arguments = parser.parse_args()

@@ -205,7 +205,7 @@ def about(name: str, shape: tuple[int, int, int]) -> tuple[str, bool]:
     if name.startswith("swd-"):
         return f"sliced Wasserstein ×1000 at {name.removeprefix('swd-')} px", True
     if name == "ms-ssim":
-        return f"likeness of two of them at {scales(*shape[:2])} scales; 1 = the same, best as the real ones'", True
+        return f"likeness of two at {scales(*shape[:2])} scales, 1 = the same; best as the real ones'", True
     return _ABOUT[name]
 
 
