@@ -621,7 +621,7 @@ def evaluate(
         return
     console.print(evaluating.rows(found), soft_wrap=False)
     told = f"{found.count:,} generated and as many real pictures, after {found.nimg:,} images, seed {seed}"
-    say(f"by {found.features}, of {told}")
+    say(f"by {found.features}, of {told}, data {found.data[:12]}")
     for name, why in found.left_out.items():
         say(f"{name} is not told: {why}")
 
