@@ -90,28 +90,25 @@ def swapped(images: Images, share: float) -> Images:
     return np.concatenate([np.roll(images[:count], images.shape[1] // 2, axis=1), images[count:]])
 
 
-SPOILING: dict[str, tuple[Callable[[Images, float], Images], tuple[float, ...], str]] = {
-    "blur": (blurred, (0.5, 1, 2, 4), "σ in pixels"),
-    "noise": (noisy, (5, 15, 40, 80), "σ of 255"),
-    "tint": (tinted, (10, 25, 50, 90), "more red, less blue, of 255"),
-    "jpeg": (compressed, (70, 30, 10, 3), "quality"),
-    "torn": (torn, (2, 4, 8, 16), "of 16 pieces out of place"),
-    "halves swapped": (swapped, (0.1, 0.25, 0.5, 1), "share of pictures"),
+# What is done to every picture, and four strengths of it.
+SPOILING: dict[str, tuple[Callable[[Images, float], Images], tuple[float, ...]]] = {
+    "blur": (blurred, (0.5, 1, 2, 4)),
+    "noise": (noisy, (5, 15, 40, 80)),
+    "tint": (tinted, (10, 25, 50, 90)),
+    "jpeg": (compressed, (70, 30, 10, 3)),
+    "torn": (torn, (2, 4, 8, 16)),
+    "halves swapped": (swapped, (0.1, 0.25, 0.5, 1)),
 }
+# What is done to the set: the share of it that is left, that is different, that is copied from the real ones.
 DROPPING = {
     "kinds dropped": (0.8, 0.6, 0.4, 0.25),
     "repeats": (0.5, 0.125, 1 / 32, 1 / 128),
     "copies": (0.1, 0.25, 0.5, 1),
 }
-WORDS = {
-    "kinds dropped": "share of kinds left (the darkest)",
-    "repeats": "different ones ÷ all",
-    "copies": "share copied from the real ones compared with",
-}
 
 
 def spoilt(what: str, strength: float, real: Images, pool: Images, count: int) -> Images:
-    """``count`` pictures of the pool, spoilt; ``pool`` is four times as large."""
+    """``count`` pictures of the pool (four times as many), spoilt. Kinds are dropped from the brightest on."""
     if what in SPOILING:
         return SPOILING[what][0](pool[:count], strength)
     if what == "kinds dropped":
@@ -120,7 +117,7 @@ def spoilt(what: str, strength: float, real: Images, pool: Images, count: int) -
         ]
         return np.asarray(pool[np.random.default_rng(0).permutation(darkest)[:count]])
     if what == "repeats":
-        return np.asarray(pool[np.arange(count) % max(round(strength * count), 1)])
+        return np.asarray(pool[np.random.default_rng(0).integers(0, max(round(strength * count), 1), count)])
     copied = round(strength * count)
     return np.concatenate([real[:copied], pool[copied:count]])
 
@@ -149,7 +146,8 @@ def scored(real: Images, fake: Images, net: networks.Network, seen: Seen) -> dic
     if net.logits is not None:
         probabilities = net.logits(torch.from_numpy(features)).softmax(dim=1).cpu().numpy()
         found["inception"] = distances.inception_score(probabilities)
-    found["ms-ssim"] = float(ms_ssim(fake[0:-1:2], fake[1::2]).mean())
+    mixed = fake[np.random.default_rng(0).permutation(len(fake))]
+    found["ms-ssim"] = float(ms_ssim(mixed[0 : len(mixed) // 2 * 2 : 2], mixed[1::2]).mean())
     return found | {f"swd-{size}": value for size, value in swd(real, fake, patches=64, directions=256).items()}
 
 
@@ -208,15 +206,16 @@ def _panel(axes: Axes, name: str, values: list[float], untouched: list[float]) -
     axes.axhspan(min(*untouched, values[0]), max(*untouched, values[0]), color=GRID, linewidth=0.8)
     axes.plot(values, color=COLOURS[word], linewidth=1.6, linestyle="-" if steady else "--")
     axes.plot([len(values) - 1], values[-1:], "o", color=COLOURS[word], markersize=3)
-    room = 0.25 * max(max(values) - min(values), 1e-9)
-    axes.set(xticks=[], yticks=[], ylim=(min(*values, *untouched) - room, max(*values, *untouched) + room))
+    bottom, top = min(*values, *untouched), max(*values, *untouched)
+    room = max(top - bottom, 1e-9)
+    axes.set(xticks=[], yticks=[], ylim=(bottom - 0.15 * room, top + 0.55 * room))
     axes.text(0.97, 0.93, _short(values[-1]), transform=axes.transAxes, ha="right", va="top", fontsize=6, color=INK)
     for side in axes.spines.values():
         side.set_color(GRID)
 
 
 def _short(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{round(value, 3):.3g}"
 
 
 def markdown(found: Mapping[str, list[dict[str, float]]]) -> str:
@@ -248,12 +247,10 @@ def portraits(count: int, seed: int = 0) -> Images:
     return np.stack(found)
 
 
-def strips(images: Images) -> Image.Image:
-    """One row for every way of spoiling: as it is, and at growing strength."""
-    rows = [
-        np.concatenate([images[:1], *(change(images[:1], s) for s in strengths)])
-        for change, strengths, _ in SPOILING.values()
-    ]
+def strips(image: Images) -> Image.Image:
+    """A row for every way of spoiling one picture, (1, H, W, C): as it is, and at growing strength."""
+    ways = [how for what, how in SPOILING.items() if what != "halves swapped"]
+    rows = [np.concatenate([image, *(change(image, strength) for strength in strengths)]) for change, strengths in ways]
     return sheet(np.concatenate(rows), columns=5, scale=2)
 
 
@@ -279,7 +276,7 @@ def _sets(folders: list[Path], count: int) -> Iterator[tuple[str, Images]]:
 
 def run_chart(out: Path) -> None:
     """From what ``validate`` found, a chart and a table for every set; and what spoiling looks like."""
-    strips(portraits(6)).save(out / "spoilt.png")
+    strips(portraits(3)[2:]).save(out / "spoilt.jpg", quality=90)
     for path in sorted(out.glob("*.json")):
         about = json.loads(path.read_text("utf-8"))
         against = f"{about['count']} real pictures against as many others, spoilt ever more"
@@ -310,7 +307,7 @@ def run_intervals(rounds: int) -> None:
         coarse = random.integers(0, 256, (256, 6, 6, 3)).astype(np.uint8)
         images = each(lambda image: image.resize((32, 32), Image.Resampling.BICUBIC), coarse)
         soft = blurred(images[128:], 1.0)
-        told.append({"ms-ssim": evaluating._similarity(soft), **evaluating._sliced(images[:128], soft, 0)})
+        told.append({"ms-ssim": evaluating._similarity(soft, 0), **evaluating._sliced(images[:128], soft, 0)})
     _covered("128 blurred textures of 32 px", told)
 
 

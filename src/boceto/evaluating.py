@@ -187,7 +187,7 @@ class Reference:
     def _told(self, other: _Set) -> dict[str, Interval]:
         real, fake = self._real, other
         found = in_features(real.features, fake.features, self.net, fid="fid" not in self.left_out, seed=self.seed)
-        found["ms-ssim"] = _similarity(fake.pictures)
+        found["ms-ssim"] = _similarity(fake.pictures, self.seed)
         if min(self.shape[:2]) >= SMALLEST:
             found |= _sliced(real.pictures, fake.pictures, self.seed)
         # Of all of them kid alone may be below 0.
@@ -241,9 +241,10 @@ def in_features(
     return {name: of_share(score, len(fake)) if name in _SHARES else score for name, score in found.items()}
 
 
-def _similarity(pictures: Images) -> Interval:
-    """MS-SSIM of each picture with the next, in pairs: mean and interval."""
-    found = ms_ssim(pictures[0 : len(pictures) // 2 * 2 : 2], pictures[1::2])
+def _similarity(pictures: Images, seed: int) -> Interval:
+    """MS-SSIM of half as many pairs as there are pictures, each in one of them: mean and interval."""
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(len(pictures))[: len(pictures) // 2 * 2]
+    found = ms_ssim(pictures[order[0::2]], pictures[order[1::2]])
     return around(float(found.mean()), float(found.std(ddof=1) / np.sqrt(len(found))), len(found) - 1)
 
 
