@@ -76,7 +76,10 @@ def test_more_pictures_than_features_have_a_fid() -> None:
         assert found[name].low > floor[name].high
     assert found["fid"].value == pytest.approx(6, rel=0.4)
     assert floor["precision"].high <= 1 and floor["precision"].low < floor["precision"].value
-    assert "fid" not in in_features(real, fake, net, fid=False)
+    far = in_features(real, fake + 50, net, fid=False)
+    assert "fid" not in far and far["precision"].value == 0 < far["precision"].high < 0.1, (
+        "none of 120 is not none ever"
+    )
 
 
 @pytest.mark.parametrize(
