@@ -343,7 +343,7 @@ class Blots:
 def run_speed(count: int, features: str) -> None:
     """CPU time on one thread, so that other work on the machine counts for little.
 
-    The network looks at some pictures; what follows is told on ``count`` with as many numbers by a net that costs nothing.
+    The network looks at some pictures; scores are told of ``count``, with as many numbers by a net that costs nothing.
     """
     net = networks.network(features)
     some, data = Blots(256).gather(np.arange(256)), Blots(2 * count)
