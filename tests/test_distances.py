@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 from boceto.metrics import distances
-from boceto.metrics.distances import Interval, diversity, frechet, inception_score, interval, kernel, reach
+from boceto.metrics.distances import (
+    Interval,
+    around,
+    diversity,
+    frechet,
+    inception_score,
+    interval,
+    intervals,
+    kernel,
+    of_share,
+    reach,
+)
 
 
 def gaussian(n: int, seed: int, mean: float = 0.0, scale: float = 1.0, d: int = 8) -> np.ndarray:
@@ -60,11 +71,12 @@ def test_reach_tells_good_from_varied() -> None:
         reach(real[:5], real)
 
 
-def test_reach_does_not_depend_on_how_it_is_cut_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_depends_on_how_it_is_cut_up(monkeypatch: pytest.MonkeyPatch) -> None:
     real, fake = gaussian(150, 0), gaussian(130, 1, 0.4)
-    whole, spread = reach(real, fake), diversity(real)
+    whole, spread, apart = reach(real, fake), diversity(real), kernel(real, fake)
     monkeypatch.setattr(distances, "_AT_ONCE", 17)
     assert reach(real, fake) == whole and diversity(real) == pytest.approx(spread)
+    assert kernel(real, fake) == pytest.approx(apart)
 
 
 def test_inception_score_counts_sure_and_even_classes() -> None:
@@ -90,3 +102,27 @@ def test_an_interval_holds_what_it_promises() -> None:
         assert found.error == pytest.approx(np.sqrt(1 / 200 + 1 / 300), rel=0.6)
     assert covered >= 52
     assert interval(lambda i, j: 1.0, 9, 9) == Interval(1.0, 1.0, 1.0, 0.0)
+
+
+def test_an_interval_is_as_wide_as_student_says() -> None:
+    """t of 0.975 for 3, 7, 9, 19 and 1000 degrees of freedom, out of a table."""
+    for degrees, t in {3: 3.182, 7: 2.365, 9: 2.262, 19: 2.093, 1000: 1.962}.items():
+        found = around(5.0, 2.0, degrees)
+        assert found.high - 5 == pytest.approx(2 * t, rel=0.01) and found.low - 5 == pytest.approx(-2 * t, rel=0.01)
+        assert (found.value, found.error) == (5, 2)
+
+
+def test_a_share_of_all_may_be_less_than_all() -> None:
+    """Wilson's interval of 20 out of 20 is 0.8389 … 1; a wider one by halves stays, but within 0 … 1."""
+    sure = of_share(Interval(1.0, 1.0, 1.0, 0.0), 20)
+    assert sure.low == pytest.approx(0.8389, abs=1e-4) and sure.high == 1 and sure.error == 0
+    assert of_share(Interval(0.5, 0.1, 0.9, 0.2), 1000) == Interval(0.5, 0.1, 0.9, 0.2)
+    assert of_share(Interval(0.9, 0.7, 1.1, 0.1), 1000).high == 1
+    assert of_share(Interval(0.0, 0.0, 0.0, 0.0), 20).high == pytest.approx(1 - 0.8389, abs=1e-4)
+
+
+def test_what_is_measured_together_has_the_interval_of_each() -> None:
+    a, b = gaussian(60, 0, d=1)[:, 0], gaussian(80, 1, d=1)[:, 0]
+    both = intervals(lambda i, j: {"mean": a[i].mean() - b[j].mean(), "n": float(len(i))}, 60, 80, seed=3)
+    assert both["mean"] == interval(lambda i, j: float(a[i].mean() - b[j].mean()), 60, 80, seed=3)
+    assert both["n"].value == 60 and both["n"].error == 0

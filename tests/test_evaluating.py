@@ -76,13 +76,16 @@ def test_more_pictures_than_features_have_a_fid() -> None:
         assert found[name].low > floor[name].high
     assert found["fid"].value == pytest.approx(6, rel=0.4)
     assert floor["precision"].high <= 1 and floor["precision"].low < floor["precision"].value
-    assert "fid" not in in_features(real, fake, net, fid=False)
+    far = in_features(real, fake + 50, net, fid=False)
+    assert "fid" not in far and far["precision"].value == 0 < far["precision"].high < 0.1, (
+        "none of 120 is not none ever"
+    )
 
 
 @pytest.mark.parametrize(
     ("how", "complaint"),
     [
-        ({"samples": 10}, "fewer than 50"),
+        ({"samples": 10}, "scores of 10 pictures say nothing"),
         ({"features": "vgg"}, "no feature network 'vgg'"),
         ({"snapshot": "000000001"}, "no snapshot"),
         ({"data": "nowhere"}, "does not exist"),
@@ -122,6 +125,7 @@ def test_pictures_are_scored_without_a_run(data: Prepared, monkeypatch: pytest.M
     assert same["ms-ssim"].found.value == pytest.approx(1) and alike["ms-ssim"].found.high < 1
     assert "at 3 scales" in same["ms-ssim"].about
     assert min(score.found.low for name, score in alike.items() if name != "kid") >= 0
+    assert Reference(data, Network("means", 8, features), (8, 8, 1), 20).count == 20, "smaller and grey is fine"
     with pytest.raises(ValueError, match="pictures to score"):
         reference.scores(np.zeros((20, 8, 8, 3), np.uint8))
 
@@ -156,6 +160,24 @@ def test_no_real_picture_is_looked_at_twice(data: Prepared, monkeypatch: pytest.
     assert sum(looked) == 2
     again = ask([20, 5, 6], name="other")
     assert sum(looked) == 1 and np.array_equal(again, whole[[20, 5, 6]])
+
+
+def test_a_damaged_block_is_looked_at_again(data: Prepared, cache: Path) -> None:
+    net = Network("means", 8, lambda images: images.mean(dim=(2, 3)))
+    whole = real_features(data, np.arange(40), data.shape, net)
+    (file,) = (cache / "features").iterdir()
+    file.write_bytes(file.read_bytes()[:100])
+    assert np.array_equal(real_features(data, np.arange(40), data.shape, net), whole)
+    assert list((cache / "features").iterdir()) == [file] and file.stat().st_size > 100, "and mended"
+
+
+def test_a_cache_that_cannot_be_written_is_none(
+    data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("BOCETO_CACHE", str(tmp_path / "file"))
+    net = Network("means", 8, lambda images: images.mean(dim=(2, 3)))
+    assert real_features(data, np.arange(40), data.shape, net).shape == (40, 3)
 
 
 def test_features_that_are_no_numbers(data: Prepared, cache: Path) -> None:

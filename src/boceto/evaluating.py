@@ -194,7 +194,7 @@ class Reference:
     def _told(self, other: _Set) -> dict[str, Interval]:
         real, fake = self._real, other
         found = in_features(real.features, fake.features, self.net, fid="fid" not in self.left_out, seed=self.seed)
-        found["ms-ssim"] = _similarity(fake.pictures)
+        found["ms-ssim"] = _similarity(fake.pictures, self.seed)
         if min(self.shape[:2]) >= SMALLEST:
             found |= _sliced(real.pictures, fake.pictures, self.seed)
         # Of all of them kid alone may be below 0.
@@ -207,12 +207,12 @@ class _Set:
     features: Features
 
 
-def about(name: str, shape: tuple[int, int, int]) -> tuple[str, bool]:
-    """What a score of that name is, of pictures of ``shape`` (H, W, C), and whether lower is better."""
+def about(name: str, shape: tuple[int, int, int]) -> tuple[str, bool | None]:
+    """What a score of that name is, of pictures of ``shape`` (H, W, C), and ``Score.lower_is_better``."""
     if name.startswith("swd-"):
         return f"sliced Wasserstein ×1000 at {name.removeprefix('swd-')} px", True
     if name == "ms-ssim":
-        return f"likeness of two of them at {scales(*shape[:2])} scales; 1 = the same, best as the real ones'", True
+        return f"likeness of two at {scales(*shape[:2])} scales, 1 = the same", None
     return ABOUT[name]
 
 
@@ -220,12 +220,13 @@ def in_features(
     real: Features, fake: Features, net: Network, *, fid: bool = True, seed: int = 0
 ) -> dict[str, Interval]:
     """The scores that lie in features (N, D) alone, of ``fake`` against ``real``, by name."""
+    spread = max(distances.diversity(real), 1e-12)
     probabilities = None if net.logits is None else net.logits(torch.from_numpy(fake)).softmax(dim=1).cpu().numpy()
 
     def measures(i: NDArray[np.int64], j: NDArray[np.int64]) -> dict[str, float]:
         a, b = real[i], fake[j]
         found = {"kid": 1000 * distances.kernel(a, b), **asdict(distances.reach(a, b, _NEAREST))}
-        found["diversity"] = distances.diversity(b) / max(distances.diversity(a), 1e-12)
+        found["diversity"] = distances.diversity(b) / spread
         if fid:
             found["fid"] = distances.frechet(a, b)
         if probabilities is not None:
@@ -236,9 +237,10 @@ def in_features(
     return {name: of_share(score, len(fake)) if name in _SHARES else score for name, score in found.items()}
 
 
-def _similarity(pictures: Images) -> Interval:
-    """MS-SSIM of each picture with the next, in pairs: mean and interval."""
-    found = ms_ssim(pictures[0 : len(pictures) // 2 * 2 : 2], pictures[1::2])
+def _similarity(pictures: Images, seed: int) -> Interval:
+    """MS-SSIM of half as many pairs as there are pictures, each in one of them: mean and interval."""
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(len(pictures))[: len(pictures) // 2 * 2]
+    found = ms_ssim(pictures[order[0::2]], pictures[order[1::2]])
     return around(float(found.mean()), float(found.std(ddof=1) / np.sqrt(len(found))), len(found) - 1)
 
 
@@ -266,15 +268,18 @@ def rows(evaluation: Evaluation) -> Table:
     lines = []
     for name, score in evaluation.scores.items():
         texts = [digits(getattr(score.found, part)) for part in ("value", "low", "high")]
-        better = "lower" if score.lower_is_better else "higher"
-        lines.append([name, texts[0], f"{texts[1]} … {texts[2]}", digits(score.floor.value), better, score.about])
+        interval = f"{texts[1]} … {texts[2]}"
+        lines.append([name, texts[0], interval, digits(score.floor.value), score.better, score.about])
     return table(["score", ">", "95 %", ">real", "better", "what it is"], lines, fold=[5])
 
 
 def remarks(told: Evaluation) -> list[str]:
     """What the scores were told by and on, and which are left out, in lines."""
-    on = f"{told.count:,} generated and as many real pictures, after {told.nimg:,} images, seed {told.seed}"
-    return [f"by {told.features}, of {on}", *(f"{name} is not told: {why}" for name, why in told.left_out.items())]
+    on = f"{told.count:,} generated and as many real pictures, after {told.nimg:,} images"
+    return [
+        f"by {told.features}, of {on}, seed {told.seed}, data {told.data[:12]}",
+        *(f"{name} is not told: {why}" for name, why in told.left_out.items()),
+    ]
 
 
 def _silent(what: str, done: int, of: int) -> None:

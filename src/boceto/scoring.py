@@ -46,9 +46,14 @@ class Score:
     """A score of generated pictures, and the same of other real ones in their place: what is best possible."""
 
     about: str
-    lower_is_better: bool
+    lower_is_better: bool | None  # None: neither, but to be as the real ones'
     found: Interval
     floor: Interval
+
+    @property
+    def better(self) -> str:
+        """Which way is better, in words."""
+        return {True: "lower", False: "higher", None: "as real"}[self.lower_is_better]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from boceto.errors import Fault, UsageError, nearest
 from boceto.metrics import inception, lite0
 
 Images = NDArray[np.uint8]
-_BATCH = 8  # pictures at once: what a core's cache holds (lite0: 59 pictures/s, with 64 of them 34)
+_BATCH = 4  # pictures at once: of more, a layer's numbers pass the 32 MB that are handed round without the system
 
 
 def resized(images: Tensor, side: int) -> Tensor:

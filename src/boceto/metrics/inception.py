@@ -179,7 +179,8 @@ def _pieces() -> Iterator[bytes]:
             while piece := answer.read(_PIECE):
                 yield piece
     except (OSError, HTTPException) as error:
+        why = getattr(error, "reason", error)
         raise Fault(
-            f"the weights of the feature network inception cannot be downloaded ({error}); put {URL} into "
+            f"the weights of the feature network inception cannot be downloaded ({why}); put {URL} into "
             f"{_folder()}, or name the file with BOCETO_INCEPTION, or take --features lite0"
         ) from error
