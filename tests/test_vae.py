@@ -299,7 +299,11 @@ def test_beside_a_gan_each_is_called_by_its_name(
     assert boceto("compare", run.folder, other, "-o", tmp_path / "page.html") == 0
     page = (tmp_path / "page.html").read_text("utf-8")
     assert page.count("<svg") == 3, "losses of both, and how often the one D there is was right"
-    assert "loss of D or the encoder" in page and "bound (ELBO), nats a picture" in page
+    assert (
+        "loss of D or the encoder" in page
+        and "parameters of G or the decoder" in page
+        and "bound (ELBO), nats a picture" in page
+    )
     assert boceto("figure", "scores", other, "-o", tmp_path / "scores.png") == 0
     assert boceto("figure", "reconstructions", other, "-o", tmp_path / "no.png") == 2
     assert "a dcgan has no encoder" in capsys.readouterr().err and not (tmp_path / "no.png").exists()

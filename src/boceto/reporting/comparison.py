@@ -122,14 +122,19 @@ def fared(logs: Mapping[str, Any], kinds: Mapping[str, type[GAN]]) -> dict[str, 
 
 
 def losses(logs: Mapping[str, Any], kinds: Mapping[str, type[GAN]]) -> dict[str, Figure]:
-    """A chart of losses for every run, all to one scale upwards; a few outliers may leave it."""
+    """A chart of losses for every run, all with a D to one scale upwards and all without to another; a few outliers may
+    leave it.
+    """
     charts = {name: figures.losses(log, kinds[name].names()) for name, log in logs.items()}
-    lines = [np.asarray(line.get_ydata(), float) for chart in charts.values() for line in chart.axes[0].lines]
-    if lines := [line for line in lines if len(line)]:
+    for judged in (True, False):
+        alike = [chart.axes[0] for name, chart in charts.items() if kinds[name].adversarial is judged]
+        lines = [np.asarray(line.get_ydata(), float) for axes in alike for line in axes.lines]
+        if not (lines := [line for line in lines if len(line)]):
+            continue
         low, high = (pick(float(np.quantile(line, at)) for line in lines) for pick, at in ((min, 0.01), (max, 0.99)))
         room = 0.05 * (high - low) or 0.5
-        for chart in charts.values():
-            chart.axes[0].set_ylim(low - room, high + room)
+        for axes in alike:
+            axes.set_ylim(low - room, high + room)
     return charts
 
 
