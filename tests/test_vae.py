@@ -27,6 +27,7 @@ from boceto.errors import UsageError
 from boceto.gan import Batch
 from boceto.recipe import Recipe
 from boceto.reporting import networks
+from boceto.reporting.page import real_pictures
 from boceto.runs import Run
 from boceto.state import State
 from boceto.training import steps
@@ -188,6 +189,7 @@ def test_the_log_tells_the_bound_and_nothing_of_a_d(run: Run) -> None:
         assert (line["d/loss"] - line["g/loss"]) * numbers == pytest.approx(line["d/kl"], abs=0.1)
         assert line["d/kl"] > 0 > line["d/elbo"] and line["d/held_out_elbo"] < 0
         assert {"d/gradient", "g/gradient", "d/update", "g/update", "g/variety", "g/distinct"} <= line.keys()
+    assert abs(log[0]["g/variety"] - 1) > 0.01, "of what it draws, not of what it is shown"
     told = {key for line in log for key in line}
     assert not {key for key in told if "right" in key or "score" in key or "planted" in key}
 
@@ -220,6 +222,8 @@ def test_the_doctor_is_silent_about_d_and_names_the_nets() -> None:
         return {finding.name: str(finding) for finding in examine(lines, wanted, 100)}
 
     assert not found({}), "600 epochs of 100 drawings, and no D that could be too certain"
+    large = [{"nimg": 1000 * i, "step": i, **well, "d/loss": 40 + i % 5} for i in range(1, 40)]
+    assert not examine(large, wanted, 100), "it is no D's certainty, so that it may be large"
     collapsed = found({"g/variety": 0.01})["collapse"]
     assert "the decoder draws one picture" in collapsed and "beta" in collapsed and "r1_gamma" not in collapsed
     exploded = found({"d/gradient": 100.0})["explosion"]
@@ -263,6 +267,9 @@ def test_the_report_leaves_out_what_there_is_not(run: Run) -> None:
 def test_reconstructions_stand_below_the_drawings_they_are_of(run: Run, data: Prepared, tmp_path: Path) -> None:
     assert boceto("figure", "reconstructions", run.folder, "-o", tmp_path / "again.png") == 0
     assert Image.open(tmp_path / "again.png").height > 2 * 96
+    held_out = data.split(run.held_out)[1]
+    unseen = {picture.tobytes() for picture in held_out.gather(range(len(held_out)))}
+    assert len(unseen) == 16 and {picture.tobytes() for picture in real_pictures(run, None, 8, unseen=True)} <= unseen
     shown = data.gather(range(5))
     again = sampling.reconstruct(run.folder, shown, device_name="cpu")
     assert again.shape == shown.shape and again.dtype == np.uint8
@@ -292,7 +299,11 @@ def test_beside_a_gan_each_is_called_by_its_name(
     assert boceto("compare", run.folder, other, "-o", tmp_path / "page.html") == 0
     page = (tmp_path / "page.html").read_text("utf-8")
     assert page.count("<svg") == 3, "losses of both, and how often the one D there is was right"
-    assert "loss of D or the encoder" in page and "bound (ELBO), nats a picture" in page
+    assert (
+        "loss of D or the encoder" in page
+        and "parameters of G or the decoder" in page
+        and "bound (ELBO), nats a picture" in page
+    )
     assert boceto("figure", "scores", other, "-o", tmp_path / "scores.png") == 0
     assert boceto("figure", "reconstructions", other, "-o", tmp_path / "no.png") == 2
     assert "a dcgan has no encoder" in capsys.readouterr().err and not (tmp_path / "no.png").exists()

@@ -14,6 +14,7 @@ from statistics import fmean, linear_regression, median
 from typing import Any
 
 from boceto import archs
+from boceto.gan import GAN
 from boceto.recipe import DoctorPart, Recipe
 from boceto.runs import ranking
 
@@ -64,12 +65,17 @@ class Sight:
     calm: Sequence[Line]
     recipe: Recipe
     pictures: int
-    nets: Mapping[str, str]  # what they are called, by their letter in the log
+    kind: type[GAN]
     scored: Sequence[tuple[float, float]] = ()  # hours of training and the score, of each scored snapshot at this size
 
     @property
     def how(self) -> DoctorPart:
         return self.recipe.doctor
+
+    @property
+    def nets(self) -> dict[str, str]:
+        """What they are called, by their letter in the log."""
+        return self.kind.names()
 
     def get(self, key: str) -> float:
         """A number of the line; NaN, which no comparison holds for, if it is not there."""
@@ -115,7 +121,8 @@ def _explosion(at: Sight) -> str:
         if gradient > at.how.explosion * usual:
             return f"{name}'s gradient is {_times(gradient, usual)} times as large as usual"
         loss, normal = abs(at.get(f"{net}/loss")), abs(at.usual(f"{net}/loss"))
-        if at.recipe.objective.loss != "wasserstein":  # all others say how sure D is, and none is ever so sure
+        # All but Wasserstein's say how sure D is, and none is ever so sure.
+        if at.kind.adversarial and at.recipe.objective.loss != "wasserstein":
             normal = min(normal, _LARGE) if math.isfinite(normal) else 1.0
         if loss > at.how.explosion * max(normal, 1.0):
             return f"{name}'s loss is {loss:,.0f}, of about {normal:.2g} that are usual"
@@ -356,9 +363,8 @@ class Doctor:
     def __init__(self, recipe: Recipe, pictures: int, log: Iterable[Line] = ()) -> None:
         """``pictures`` make an epoch; ``log``: the lines there are already."""
         self._recipe, self._pictures = recipe, pictures
-        kind = archs.kind(recipe)
-        self._cases = [_Case(rule, kind.adversarial) for rule in RULES]
-        self._nets = kind.names()
+        self._kind = archs.kind(recipe)
+        self._cases = [_Case(rule, self._kind.adversarial) for rule in RULES]
         self._before: list[Line] = []
         self._scored: list[tuple[float, float]] = []
         self._side = 0.0
@@ -377,7 +383,7 @@ class Doctor:
             return []
         if line.get("resolution", 0) != self._side:  # of another size now: its scores are others
             self._side, self._scored = line.get("resolution", 0), []
-        at = Sight(line, self._before, self._before, self._recipe, self._pictures, self._nets, self._scored)
+        at = Sight(line, self._before, self._before, self._recipe, self._pictures, self._kind, self._scored)
         told = [finding for case in self._cases if (finding := case.see(at))]
         for finding in told:
             if finding.ended is not None:  # it takes the place of itself unended

@@ -122,9 +122,10 @@ def fared(logs: Mapping[str, Any], kinds: Mapping[str, type[GAN]]) -> dict[str, 
 
 
 def losses(logs: Mapping[str, Any], kinds: Mapping[str, type[GAN]]) -> dict[str, Figure]:
-    """A chart of losses for every run, all to one scale upwards."""
+    """A chart of losses for every run, all with a D to one scale upwards and all without to another."""
     charts = {name: figures.losses(log, kinds[name].names()) for name, log in logs.items()}
-    figures.level(*charts.values())
+    for judged in (True, False):
+        figures.level(*(chart for name, chart in charts.items() if kinds[name].adversarial is judged))
     return charts
 
 

@@ -200,7 +200,9 @@ def result_rows(compared: Compared) -> Rows:
 
     return {
         "network": [network(one.run.recipe) for one in compared.runs.values()],
-        "parameters of G": [f"{one['parameters']['generator']:,}" for one in found],
+        f"parameters of {meanings['g/loss'].removeprefix('loss of ')}": [
+            f"{one['parameters']['generator']:,}" for one in found
+        ],
         "state": [one["state"] for one in found],
         "images seen": [f"{one['nimg']:,}" for one in found],
         "epochs": [f"{one['epochs']:.1f}" for one in found],
