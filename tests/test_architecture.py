@@ -32,6 +32,7 @@ FLOORS = [
     ["state", "scoring"],
     ["training", "reporting"],
     ["starting", "evaluating"],
+    ["originality"],
     ["terminal"],
     ["demo", "ladder"],
     ["cli"],
