@@ -51,7 +51,7 @@ _SET = 3.0  # standard errors of C_T that make a verdict
 _CELL = 40  # pictures of each kind to a cell of C_T
 _AT_ONCE, _ASKED = 1024, 512  # training pictures, and pictures asked about, that are held at a time
 _SHOWN = 12  # rows of the figure
-_LARGER, _LIGHTER, _CONTRAST = 0.02, 4.0, 0.05  # what of an alignment is worth telling: shares, and grey levels
+_LARGER, _LIGHTER, _CONTRAST = 0.02, 4.0, 0.08  # what of an alignment is worth telling: shares, and grey levels
 
 Images = NDArray[np.uint8]
 Features = NDArray[np.float32]
@@ -126,9 +126,9 @@ class Known:
             self._say("real pictures", int(numbers[-1]) + 1, count)
         return np.concatenate(parts)
 
-    def unseen(self, seed: int = 0) -> Unseen:
+    def unseen(self) -> Unseen:
         """Those held out, and training pictures, each looked for among the others: as many as are needed, or there."""
-        random = np.random.Generator(np.random.PCG64(seed))
+        random = np.random.Generator(np.random.PCG64(0))
         aside = self.aside[:_UNSEEN]
         places = np.sort(random.permutation(len(self.learned))[: _UNSEEN - len(aside)])
         numbers = np.concatenate([aside, self.learned[places]])
@@ -138,7 +138,7 @@ class Known:
             looked = self.look(self.pictures(numbers), "unseen real pictures", own)
             return np.stack([looked.distances, looked.ratios])
 
-        distances, ratios = kept(f"unseen-{self._key}-{len(self.aside)}-{seed}", work)
+        distances, ratios = kept(f"unseen-{self._key}-{len(self.aside)}", work)
         return Unseen(distances, ratios, self._features[numbers], len(aside))
 
     def look(self, images: Images, what: str, own: NDArray[np.int64] | None = None) -> Looked:
@@ -257,7 +257,7 @@ class Judgement:
         return "nearer than unseen" if self.c_t is not None and self.c_t.z < -_SET else "no copies"
 
 
-def judge(unseen: Unseen, looked: Looked, seed: int = 0) -> Judgement:
+def judge(unseen: Unseen, looked: Looked) -> Judgement:
     """Read what was looked at by what unseen real pictures give."""
     limits = [_limit(ratios) for ratios in unseen.ratios]
     copied = np.stack([a <= limit for a, limit in zip(looked.ratios, limits, strict=True)])
@@ -287,7 +287,7 @@ def judge(unseen: Unseen, looked: Looked, seed: int = 0) -> Judgement:
         copied & apart,
         by_nature,
         copying.surplus(found, count, by_nature, others),
-        _set(unseen, looked, seed),
+        _set(unseen, looked),
     )
 
 
@@ -298,13 +298,13 @@ def _limit(ratios: NDArray[np.float32]) -> float:
     return float(min(_AT_MOST, np.exp(median - _SPREADS * (median - low))))
 
 
-def _set(unseen: Unseen, looked: Looked, seed: int) -> DataCopying | None:
+def _set(unseen: Unseen, looked: Looked) -> DataCopying | None:
     """C_T in the space of the features; of the unseen ones those held out, if they are enough."""
     chosen = slice(0, unseen.held_out) if unseen.held_out >= FEWEST else slice(unseen.held_out, None)
     real, features = unseen.distances[2, chosen], unseen.features[chosen]
     count = max(1, min(len(real), looked.distances.shape[1]) // _CELL)
     learned = unseen.features[unseen.held_out :]
-    middles = copying.centres(learned if len(learned) >= count else unseen.features, count, seed)
+    middles = copying.centres(learned if len(learned) >= count else unseen.features, count)
     return copying.data_copying(
         real, looked.distances[2], copying.cells(features, middles), copying.cells(looked.features, middles)
     )
@@ -360,23 +360,22 @@ class Originality:
         """The verdict in sentences, the first what it comes to."""
         others = self.held_out + self.left_out
         nature = f"{self.by_nature:,} of {others:,} unseen real ones"
-        first = {
-            "copies": f"{len(self.copied)} of {self.count:,} look copied, and {nature}",
-            "nearer than unseen": "as a whole they lie nearer to the training pictures than unseen real ones do",
-            "no copies": f"no copies seen among {self.count:,}",
-            "cannot tell": f"cannot tell: only {others} real pictures to read by, {FEWEST} are needed",
-        }
-        said = [first[self.verdict]]
+        if self.c_t is None:
+            whole = f"C_T is not told: it takes {copying.FEWEST_IN_CELL} generated pictures that are alike (-n)"
+        else:
+            where = "nearer" if self.c_t.z < -_SET else "farther" if self.c_t.z > _SET else "no nearer and no farther"
+            whole = (
+                f"the set as a whole lies {where} than unseen real pictures do "
+                f"(C_T = {self.c_t.c_t:+.1f}; 0 ± {self.c_t.error:.1f} where nothing is copied)"
+            )
+        said = {
+            "copies": [f"{len(self.copied)} of {self.count:,} look copied, and {nature}", whole],
+            "nearer than unseen": [whole],
+            "no copies": [f"no copies seen among {self.count:,}", whole],
+            "cannot tell": [f"cannot tell: only {others} real pictures to read by, {FEWEST} are needed"],
+        }[self.verdict]
         if self.copied and self.verdict != "copies":
             said.append(f"{len(self.copied)} lie as near to a training picture as a copy would, but so do {nature}")
-        if self.c_t is None:
-            said.append(f"C_T is not told: it takes {copying.FEWEST_IN_CELL} generated pictures alike (-n)")
-        else:
-            where = "nearer than" if self.c_t.z < -_SET else "farther than" if self.c_t.z > _SET else "as far as"
-            said.append(
-                f"the whole set lies {where} unseen real pictures do (C_T = {self.c_t.c_t:+.1f}, "
-                f"0 ± {self.c_t.error:.1f} where nothing is copied)"
-            )
         if self.held_out < FEWEST:
             said.append(
                 "the run held no pictures out, so it is read by its training pictures, each looked for among the "
@@ -424,7 +423,7 @@ def originality(
     known = Known(prepared, opened.held_out, (fake.shape[1], fake.shape[2], fake.shape[3]), net, progress)
     unseen = known.unseen()
     looked = known.look(fake, "generated pictures")
-    judged = judge(unseen, looked, seed)
+    judged = judge(unseen, looked)
     records = prepared.records()
     pictures: dict[int, dict[str, Match]] = {}
     for number in suspicion(judged, looked):
