@@ -32,7 +32,7 @@ FLOORS = [
     ["state", "scoring"],
     ["training", "reporting"],
     ["evaluating"],
-    ["starting"],
+    ["starting", "originality"],
     ["terminal"],
     ["demo", "ladder"],
     ["cli"],

@@ -627,6 +627,61 @@ def evaluate(
 
 
 @app.command
+def originality(
+    run: Path,
+    /,
+    *,
+    n: Annotated[int, Parameter(name=["-n", "--number"])] = 64,
+    data: Path | None = None,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    features: str = "lite0",
+    snapshot: str = "last",
+    seed: int = 0,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Did the generator copy? Its pictures beside their nearest training pictures, read against unseen real ones.
+
+    Example: `boceto originality run -n 64`
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    n
+        How many generated pictures to look at.
+    data
+        The dataset it was trained on, if it has moved since.
+    out
+        The figure, a .png or .jpg; in the run's figures if not given.
+    features
+        The network of the third view: lite0.
+    snapshot
+        last, best, or a name.
+    seed
+        Which latents.
+    """
+    from boceto import originality as looking
+    from boceto.terminal import Bar, console, say
+
+    with Bar("Looking", unit="pictures") as bar:
+
+        def show(what: str, done: int, of: int) -> None:
+            if not as_json:
+                bar.show(done, of, what)
+
+        how: dict[str, Any] = {"data": data, "features": features, "snapshot": snapshot, "out": out}
+        found = looking.originality(run, n=n, **how, seed=seed, device_name=device, progress=show)
+    if as_json:
+        _print_json(found.as_dict())
+        return
+    console.print(looking.rows(found), soft_wrap=False)
+    for sentence in found.evidence:
+        say(sentence)
+    say(f"{found.figure}: pictures and their nearest; by {found.features}, after {found.nimg:,} images, seed {seed}")
+
+
+@app.command
 def doctor(run: Path | None = None, /, *, as_json: AsJson = False) -> None:
     """Say what is wrong with a training, since when, how one sees it, and what helps.
 

@@ -47,18 +47,18 @@ class Pictures(Protocol):
 
 
 class Part:
-    """Some pictures of others, in their order there."""
+    """Some pictures of others, in their order there; ``numbers`` are those they have there."""
 
     def __init__(self, whole: Pictures, numbers: NDArray[np.int64]) -> None:
         self.shape = whole.shape
-        self._whole, self._numbers = whole, np.sort(numbers)
+        self._whole, self.numbers = whole, np.sort(numbers)
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self.numbers)
 
     def gather(self, indices: Iterable[int]) -> NDArray[np.uint8]:
         """Copy the pictures of these numbers (0 … len−1): uint8 (n, H, W, C)."""
-        return self._whole.gather(self._numbers[np.asarray(list(indices), dtype=np.int64)])
+        return self._whole.gather(self.numbers[np.asarray(list(indices), dtype=np.int64)])
 
 
 class Prepared:

@@ -1,0 +1,511 @@
+"""Did the generator copy? Generated pictures beside their nearest training pictures, read against unseen real ones.
+
+    generated pictures ──┐                        ┌─ how far it is, and how much nearer than the next ones: the ratio
+                         ├─ nearest of training ──┤
+    unseen real ones  ───┘   in three views       └─ the same where nothing can have been copied
+
+Unseen are the pictures that the run held out; and, so that there are enough, training pictures that are looked for
+among all the others (leave one out). A picture looks copied if a training picture is nearer to it than the next ones
+are by far more than unseen ones know it. Where drawings repeat each other, unseen ones look copied too, and only more
+of them than by nature are a proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from rich.table import Table
+
+from boceto import sampling
+from boceto.data.deriving import reduced, require
+from boceto.data.prepared import Prepared
+from boceto.errors import Fault, UsageError
+from boceto.evaluating import kept, real_features
+from boceto.files import image_format, write_image
+from boceto.metrics import copying, likeness
+from boceto.metrics import features as networks
+from boceto.metrics.copying import DataCopying
+from boceto.metrics.features import Network
+from boceto.metrics.likeness import MIDDLE, Aligned, Search, Window
+from boceto.reporting.lookalikes import Row, lookalikes
+from boceto.reporting.tables import table
+from boceto.runs import Run
+
+VIEWS = ("pixels", "outlines", "features")
+FEWEST = 16  # unseen real pictures below which nothing but plain copies can be told
+_FEWEST_KNOWN = 3  # training pictures without which none is nearer than others
+_UNSEEN = 1000  # unseen real pictures to read by, at most
+_NEAREST = 50  # training pictures that a ratio is told from
+_CANDIDATES, _OTHERS = 4, 5  # of them: aligned with care, and those the nearest is compared with
+_AT_MOST = 0.5  # no ratio above looks copied
+_SPREADS = 5.0  # nor one that is not as far below the usual ones, in spreads of their logarithm
+_APART = 0.5  # a ratio so many times the least of all unseen ones' is a copy, whatever they are
+_BY_CHANCE = 0.01  # how unlikely so many lookalikes must be where nothing is copied
+_SET = 3.0  # standard errors of C_T that make a verdict
+_CELL = 40  # pictures of each kind to a cell of C_T
+_AT_ONCE, _ASKED = 1024, 512  # training pictures, and pictures asked about, that are held at a time
+_SHOWN = 12  # rows of the figure
+_LARGER, _LIGHTER, _CONTRAST = 0.02, 4.0, 0.08  # what of an alignment is worth telling: shares, and grey levels
+
+Images = NDArray[np.uint8]
+Features = NDArray[np.float32]
+Say = Callable[[str, int, int], None]
+PLANES = ("distances", "ratios", "numbers", "hows")
+
+
+# ── looking ──
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What pictures are nearest to, in each of the ``VIEWS``: all (3, Q) but ``features`` (Q, D)."""
+
+    distances: NDArray[np.float32]
+    ratios: NDArray[np.float32]
+    numbers: NDArray[np.int64]  # of the nearest in the dataset
+    hows: NDArray[np.object_]  # Aligned: how the picture lies upon it
+    features: Features
+
+    def take(self, chosen: NDArray[np.int64]) -> Looked:
+        """Some of the pictures, by their places."""
+        return Looked(
+            self.distances[:, chosen],
+            self.ratios[:, chosen],
+            self.numbers[:, chosen],
+            self.hows[:, chosen],
+            self.features[chosen],
+        )
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """How near unseen real pictures are to training pictures, (3, R); the first ``held_out`` of them were held out."""
+
+    distances: NDArray[np.float32]
+    ratios: NDArray[np.float32]
+    features: Features  # (R, D)
+    held_out: int
+
+
+class Known:
+    """The training pictures of a dataset, at the shape (H, W, C) in which they are compared."""
+
+    def __init__(
+        self, prepared: Prepared, held_out: int, shape: tuple[int, int, int], net: Network, say: Say | None = None
+    ) -> None:
+        """Learns the features of all pictures, or takes them from the cache. Raises UsageError if too few or small."""
+        require(prepared, shape)
+        learned, aside = prepared.split(held_out)
+        if len(learned) < _FEWEST_KNOWN:
+            raise UsageError(
+                f"{prepared.folder} holds {len(learned)} training pictures; to tell copies from likeness takes "
+                f"{_FEWEST_KNOWN} or more"
+            )
+        self.learned, self.aside = learned.numbers, aside.numbers
+        self._prepared, self._shape, self._net = prepared, shape, net
+        self._say: Say = say or (lambda what, done, of: None)
+        self._forms = likeness.windows()
+        self._key = f"{prepared.content_hash}-{net.name}-{shape}"
+        self._features = real_features(
+            prepared, np.arange(len(prepared)), shape, net, lambda done, of: self._say("real pictures", done, of)
+        )
+
+    def pictures(self, numbers: NDArray[np.int64]) -> Images:
+        """Those of the dataset, reduced."""
+        return reduced(self._prepared.gather(numbers), self._shape)
+
+    def unseen(self) -> Unseen:
+        """Those held out, and training pictures, each looked for among the others: as many as are needed, or there."""
+        random = np.random.Generator(np.random.PCG64(0))
+        aside = self.aside[:_UNSEEN]
+        places = np.sort(random.permutation(len(self.learned))[: _UNSEEN - len(aside)])
+        numbers = np.concatenate([aside, self.learned[places]])
+        own = np.concatenate([np.full(len(aside), -1), places])
+
+        def work() -> Features:
+            looked = self.look(self.pictures(numbers), "unseen real pictures", own)
+            return np.stack([looked.distances, looked.ratios])
+
+        distances, ratios = kept(f"unseen-{self._key}-{len(self.aside)}", work)
+        return Unseen(distances, ratios, self._features[numbers], len(aside))
+
+    def look(self, images: Images, what: str, own: NDArray[np.int64] | None = None) -> Looked:
+        """The nearest training pictures of these (Q, H, W, C), itself passed over where ``own`` (Q,) is its place."""
+        parts = []
+        for rows in _parts(np.arange(len(images)), _ASKED):
+            places = np.full(len(rows), -1) if own is None else own[rows]
+            parts.append(self._look(images[rows], places))
+            self._say(what, int(rows[-1]) + 1, len(images))
+        planes = {name: np.concatenate([getattr(part, name) for part in parts], axis=1) for name in PLANES}
+        return Looked(**planes, features=np.concatenate([part.features for part in parts]))
+
+    def _look(self, images: Images, own: NDArray[np.int64]) -> Looked:
+        plain, mirrored = (networks.extract(each, self._net) for each in (images, images[:, :, ::-1]))
+        count = min(_NEAREST, len(self.learned) - (1 if (own >= 0).any() else 0))
+        descriptors = {"pixels": likeness.pixels, "outlines": likeness.outlines}
+        searches = {name: Search(self._described(images, make), count, own) for name, make in descriptors.items()}
+        both = torch.from_numpy(np.stack([plain, mirrored], axis=1))
+        searches["features"] = Search(both, count, own)
+        for numbers in _parts(self.learned, _AT_ONCE):
+            middles = likeness.shown(
+                likeness.whole(self.pictures(numbers), likeness.COARSE), [MIDDLE], likeness.COARSE
+            )[:, 0]
+            for name, make in descriptors.items():
+                searches[name].add(make(middles))
+            searches["features"].add(torch.from_numpy(self._features[numbers]))
+        distances, ratios, numbers, hows = self._aligned(images, searches["pixels"])
+        told = [(distances, ratios, numbers, hows)]
+        for name, forms in (("outlines", self._forms), ("features", [MIDDLE, Window(mirrored=True)])):
+            search = searches[name]
+            found = search.distances
+            other = found[:, _others(count)].mean(axis=1)
+            how = np.array([Aligned(d, forms[form]) for d, form in zip(found[:, 0], search.forms[:, 0], strict=True)])
+            told.append((found[:, 0], _ratio(found[:, 0], other), self.learned[search.numbers[:, 0]], how))
+        return Looked(
+            **{name: np.stack(plane) for name, plane in zip(PLANES, zip(*told, strict=True), strict=True)},
+            features=plain,
+        )
+
+    def _described(self, images: Images, make: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        """(Q, V, D): what every window shows."""
+        found = []
+        for rows in _parts(np.arange(len(images)), 32):
+            views = likeness.shown(likeness.whole(images[rows], likeness.COARSE), self._forms, likeness.COARSE)
+            found.append(make(views.flatten(0, 1)).unflatten(0, views.shape[:2]))
+        return torch.cat(found)
+
+    def _aligned(self, images: Images, search: Search) -> tuple[Any, Any, Any, Any]:
+        """Distances, ratios, numbers and alignments by pixels: the first candidates with care, others as they stand."""
+        count = search.numbers.shape[1]
+        others = _others(count)
+        others = others[np.unique(np.linspace(0, len(others) - 1, _OTHERS).round().astype(int))]
+        fine = likeness.whole(images, likeness.FINE)
+        told = []
+        for picture, places, forms in zip(fine, search.numbers, search.forms, strict=True):
+            near = min(_CANDIDATES, count)
+            chosen = np.concatenate([np.arange(near), others])
+            known = likeness.whole(self.pictures(self.learned[places[chosen]]), likeness.FINE)
+            middles = likeness.shown(known, [MIDDLE], likeness.FINE)[:, 0]
+            starts = [self._forms[form] for form in forms[chosen]]
+            careful = [likeness.aligned(picture, middles[i], starts[i]) for i in range(near)]
+            rest = [likeness.compared(picture, middles[i], [starts[i]]) for i in range(near, len(chosen))]
+            best = min(range(near), key=lambda i: careful[i].distance)
+            usual = float(np.mean([found.distance for found in rest]))
+            told.append((careful[best].distance, usual, self.learned[places[chosen[best]]], careful[best]))
+        nearest, usuals, numbers, hows = (np.array(plane) for plane in zip(*told, strict=True))
+        return nearest.astype(np.float32), _ratio(nearest, usuals), numbers, hows
+
+
+def _parts(numbers: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
+    for start in range(0, len(numbers), size):
+        yield numbers[start : start + size]
+
+
+def _others(count: int) -> NDArray[np.int64]:
+    """The places, of so many nearest, that the nearest is compared with: the first fifth may be repetitions of it."""
+    return np.arange(max(1, count // 5), count)
+
+
+def _ratio(nearest: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float32]:
+    ratio: NDArray[np.float32] = (nearest / np.maximum(other, 1e-6)).astype(np.float32)
+    return ratio
+
+
+# ── judging ──
+
+
+@dataclass(frozen=True)
+class View:
+    """How a view is read, and what was seen in it: a ratio of ``threshold`` at most looks copied."""
+
+    threshold: float
+    usual: float  # median ratio of unseen real pictures,
+    least: float  # the least of them,
+    typical: float  # and their median distance
+    generated: int  # pictures that look copied in it
+    unseen: int  # unseen real ones that do
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Which pictures look copied in which view, (3, Q), and how that is to be taken."""
+
+    views: Mapping[str, View]
+    copied: NDArray[np.bool_]
+    plain: NDArray[np.bool_]  # so near as no unseen one ever is
+    by_nature: int  # unseen ones that look copied in any view
+    by_chance: float  # how likely so many generated ones are if nothing is copied
+    c_t: DataCopying | None
+
+    @property
+    def verdict(self) -> Literal["copies", "nearer than unseen", "no copies"]:
+        """What it comes to."""
+        if self.plain.any() or (self.copied.any() and self.by_chance < _BY_CHANCE):
+            return "copies"
+        return "nearer than unseen" if self.c_t is not None and self.c_t.z < -_SET else "no copies"
+
+
+def judge(unseen: Unseen, looked: Looked) -> Judgement:
+    """Read what was looked at by what unseen real pictures give."""
+    limits = [_limit(ratios) for ratios in unseen.ratios]
+    copied = np.stack([a <= limit for a, limit in zip(looked.ratios, limits, strict=True)])
+    natural = np.stack([a <= limit for a, limit in zip(unseen.ratios, limits, strict=True)])
+    apart = np.stack(
+        [
+            a <= (b.min() * _APART if c.any() else 1)
+            for a, b, c in zip(looked.ratios, unseen.ratios, natural, strict=True)
+        ]
+    )
+    by_nature, found = int(natural.any(axis=0).sum()), int(copied.any(axis=0).sum())
+    count, others = copied.shape[1], natural.shape[1]
+    views = {
+        name: View(
+            threshold=limits[i],
+            usual=float(np.median(unseen.ratios[i])),
+            least=float(unseen.ratios[i].min()),
+            typical=float(np.median(unseen.distances[i])),
+            generated=int(copied[i].sum()),
+            unseen=int(natural[i].sum()),
+        )
+        for i, name in enumerate(VIEWS)
+    }
+    return Judgement(
+        views,
+        copied,
+        copied & apart,
+        by_nature,
+        copying.surplus(found, count, by_nature, others),
+        _set(unseen, looked),
+    )
+
+
+def _limit(ratios: NDArray[np.float32]) -> float:
+    """The ratio below which one looks copied: so far below the usual ones, and half at most."""
+    logs = np.log(np.maximum(ratios.astype(np.float64), 1e-6))
+    median, low = np.percentile(logs, [50, 15.87])  # one spread below, of what is scattered about the usual ones
+    return float(min(_AT_MOST, np.exp(median - _SPREADS * (median - low))))
+
+
+def _set(unseen: Unseen, looked: Looked) -> DataCopying | None:
+    """C_T in the space of the features; of the unseen ones those held out, if they are enough."""
+    chosen = slice(0, unseen.held_out) if unseen.held_out >= FEWEST else slice(unseen.held_out, None)
+    real, features = unseen.distances[2, chosen], unseen.features[chosen]
+    count = max(1, min(len(real), looked.distances.shape[1]) // _CELL)
+    learned = unseen.features[unseen.held_out :]
+    middles = copying.centres(learned if len(learned) >= count else unseen.features, count)
+    return copying.data_copying(
+        real, looked.distances[2], copying.cells(features, middles), copying.cells(looked.features, middles)
+    )
+
+
+# ── telling ──
+
+
+@dataclass(frozen=True)
+class Match:
+    """The nearest training picture in one view."""
+
+    number: int  # in the dataset
+    path: str  # in the dataset's source
+    distance: float  # pixels: RMS in grey levels; else Euclidean, in the view's own scale
+    ratio: float  # of it to the distance of the next ones: 1 = no nearer than others, 0 = the same picture
+    percentile: float  # of the ratio among those of unseen real pictures, 0 … 100
+    how: str  # how the picture lies upon it: "as it is", "mirrored, 3 px to the right"
+    copied: bool  # does it look copied?
+
+
+@dataclass(frozen=True)
+class Originality:
+    """What was found of ``count`` generated pictures after ``nimg`` images, and what it comes to.
+
+    ``pictures``: number in the seed → view → nearest training picture, the most suspicious picture first.
+    """
+
+    run: str
+    nimg: int
+    features: str
+    count: int
+    data: str  # content hash
+    seed: int
+    training: int  # pictures it may have copied
+    held_out: int  # unseen real pictures that were never trained on,
+    left_out: int  # and that are training pictures, each looked for among the others
+    verdict: Literal["copies", "nearer than unseen", "no copies", "cannot tell"]
+    by_nature: int  # unseen real pictures that look copied
+    by_chance: float  # how likely so many generated ones do if nothing is copied
+    c_t: DataCopying | None
+    views: Mapping[str, View]
+    pictures: Mapping[int, Mapping[str, Match]]
+    figure: str
+
+    @property
+    def copied(self) -> list[int]:
+        """The pictures that look copied in any view, the most suspicious first."""
+        return [number for number, found in self.pictures.items() if any(match.copied for match in found.values())]
+
+    @property
+    def evidence(self) -> list[str]:
+        """The verdict in sentences, the first what it comes to."""
+        others = self.held_out + self.left_out
+        nature = f"{self.by_nature:,} of {others:,} unseen real ones"
+        if self.c_t is None:
+            whole = f"C_T is not told: it takes {copying.FEWEST_IN_CELL} generated pictures that are alike (-n)"
+        else:
+            where = "nearer" if self.c_t.z < -_SET else "farther" if self.c_t.z > _SET else "no nearer and no farther"
+            whole = (
+                f"the set as a whole lies {where} than unseen real pictures do "
+                f"(C_T = {self.c_t.c_t:+.1f}; 0 ± {self.c_t.error:.1f} where nothing is copied)"
+            )
+        said = {
+            "copies": [f"{len(self.copied)} of {self.count:,} look copied, and {nature}", whole],
+            "nearer than unseen": [whole],
+            "no copies": [f"no copies seen among {self.count:,}", whole],
+            "cannot tell": [f"cannot tell: only {others} real pictures to read by, {FEWEST} are needed"],
+        }[self.verdict]
+        if self.copied and self.verdict != "copies":
+            said.append(f"{len(self.copied)} lie as near to a training picture as a copy would, but so do {nature}")
+        if self.held_out < FEWEST:
+            said.append(
+                "the run held no pictures out, so it is read by its training pictures, each looked for among the "
+                "others: how alike real pictures are, not how unseen ones fare"
+            )
+        return said
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as plain data."""
+        return {**asdict(self), "copied": self.copied, "evidence": self.evidence}
+
+
+def originality(
+    run: Path | str,
+    *,
+    data: Path | str | None = None,
+    n: int = 64,
+    features: str = "lite0",
+    snapshot: str = "last",
+    seed: int = 0,
+    device_name: str = "auto",
+    out: Path | str | None = None,
+    progress: Say | None = None,
+) -> Originality:
+    """Look for ``n`` generated pictures among those a run was trained on, and draw the most suspicious ones.
+
+    ``data``: the dataset, if it has moved; ``out``: the figure, ``figures/originality.png`` of the run if not given.
+    ``progress`` is told what is looked at, how many pictures of it, and of how many. Raises UsageError for another
+    dataset or a number of pictures that cannot be, Fault if the snapshot's weights are no numbers.
+    """
+    opened = Run(run)
+    prepared = Prepared(data if data is not None else opened.about["data"]["folder"])
+    path = Path(out) if out is not None else opened.folder / "figures" / "originality.png"
+    image_format(path)
+    if prepared.content_hash != opened.about["data"]["content_hash"]:
+        raise UsageError(
+            f"{prepared.folder} is not what {opened.folder} was trained on; give that dataset with --data, or look "
+            f"where it was: {opened.about['data']['folder']}"
+        )
+    model = sampling.load(opened.folder, snapshot, device_name)
+    if not all(bool(torch.isfinite(weights).all()) for weights in model.generator.state_dict().values()):
+        raise Fault(f"the weights in {model.path} are not all numbers, so it draws nothing; try --snapshot best")
+    net = networks.network(features, model.compute.device)
+    fake = model.sample(n, seed)
+    known = Known(prepared, opened.held_out, (fake.shape[1], fake.shape[2], fake.shape[3]), net, progress)
+    unseen = known.unseen()
+    looked = known.look(fake, "generated pictures")
+    judged = judge(unseen, looked)
+    records = prepared.records()
+    pictures: dict[int, dict[str, Match]] = {}
+    for number in suspicion(judged, looked):
+        pictures[number] = {
+            view: Match(
+                number=int(looked.numbers[i, number]),
+                path=records[looked.numbers[i, number]].path,
+                distance=float(looked.distances[i, number]),
+                ratio=float(looked.ratios[i, number]),
+                percentile=float(100 * (unseen.ratios[i] <= looked.ratios[i, number]).mean()),
+                how=in_words(looked.hows[i, number], fake.shape[1], fake.shape[2]),
+                copied=bool(judged.copied[i, number]),
+            )
+            for i, view in enumerate(VIEWS)
+        }
+    others = unseen.ratios.shape[1]
+    told = Originality(
+        run=str(opened.folder.resolve()),
+        nimg=model.nimg,
+        features=net.name,
+        count=n,
+        data=prepared.content_hash,
+        seed=seed,
+        training=len(known.learned),
+        held_out=unseen.held_out,
+        left_out=others - unseen.held_out,
+        verdict="cannot tell" if judged.verdict != "copies" and others < FEWEST else judged.verdict,
+        by_nature=judged.by_nature,
+        by_chance=judged.by_chance,
+        c_t=judged.c_t,
+        views=judged.views,
+        pictures=pictures,
+        figure=str(path),
+    )
+    write_image(path, _figure(told, fake, known))
+    return told
+
+
+def suspicion(judged: Judgement, looked: Looked) -> list[int]:
+    """The pictures' numbers, the most suspicious first: by how far a ratio is below what looks copied in its view."""
+    limits = np.array([view.threshold for view in judged.views.values()])
+    return [int(number) for number in (looked.ratios / limits[:, None]).min(axis=0).argsort(kind="stable")]
+
+
+def in_words(how: Aligned, height: int, width: int) -> str:
+    """What was done to the training picture: ``mirrored, 3 px to the right, 5 % larger, lighter``."""
+    window, words = how.window, []
+    if window.mirrored:
+        words.append("mirrored")
+    down, right = round(window.down * height), round(window.right * width)
+    if right:
+        words.append(f"{abs(right)} px to the {'right' if right > 0 else 'left'}")
+    if down:
+        words.append(f"{abs(down)} px {'down' if down > 0 else 'up'}")
+    larger = window.size / MIDDLE.size - 1
+    if abs(larger) >= _LARGER:
+        words.append(f"{abs(larger):.0%} {'larger' if larger > 0 else 'smaller'}".replace("%", " %"))
+    if abs(how.lighter) >= _LIGHTER:
+        words.append("lighter" if how.lighter > 0 else "darker")
+    if abs(how.gain - 1) >= _CONTRAST:
+        words.append("more contrast" if how.gain > 1 else "less contrast")
+    return ", ".join(words) or "as it is"
+
+
+def _figure(told: Originality, fake: Images, known: Known) -> Image.Image:
+    """The most suspicious pictures, each beside its nearest training pictures."""
+    rows = []
+    for number, matches in list(told.pictures.items())[:_SHOWN]:
+        found = list(matches.values())
+        beside = known.pictures(np.array([match.number for match in found]))
+        captions = [f"{match.ratio:.2f}" + (f"\n{match.how}" if match.copied else "") for match in found]
+        rows.append(
+            Row(
+                np.concatenate([fake[number : number + 1], beside]),
+                [f"picture {number}", *captions],
+                [False, *(match.copied for match in found)],
+            )
+        )
+    below = "below each how near it is, against the next ones: 1 as near as they, 0 the same picture"
+    return lookalikes(rows, ["generated", *VIEWS], f"{told.evidence[0]}; {below}")
+
+
+def rows(told: Originality, most: int = 10) -> Table:
+    """The most suspicious pictures as a table for a terminal."""
+    lines = []
+    for number, matches in list(told.pictures.items())[:most]:
+        match = min((found for found in matches.values()), key=lambda found: (not found.copied, found.percentile))
+        seen = [f"{found.ratio:.2f}{'*' if found.copied else ''}" for found in matches.values()]
+        lines.append([str(number), *seen, match.path, match.how if match.copied else ""])
+    return table([">picture", *(f">{view}" for view in VIEWS), "nearest", "how"], lines, fold=[4, 5])
