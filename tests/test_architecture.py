@@ -31,7 +31,7 @@ FLOORS = [
     ["sampling", "watching", "metrics", "doctor", "tracking"],
     ["state", "scoring"],
     ["training", "reporting"],
-    ["starting", "evaluating"],
+    ["starting", "evaluating", "theory"],
     ["terminal"],
     ["demo", "ladder"],
     ["cli"],
