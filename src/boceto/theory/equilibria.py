@@ -103,12 +103,12 @@ BILINEAR = Experiment(
         Claim(
             r"\min_x\,\max_y\;x\cdot y",
             "The only Nash equilibrium is (0, 0): there neither gains by moving alone.",
-            "Goodfellow 2016, §8.2",
+            "Goodfellow 2016, §7.2",
         ),
         Claim(
             r"x_{t+1}=x_t-h\,y_t,\quad y_{t+1}=y_t+h\,x_t\;\;\Rightarrow\;\;r_{t+1}=\sqrt{1+h^2}\;r_t",
             "Both at once: further away with every step, however small the rate h.",
-            "Mescheder et al. 2018, §2; Gidel et al. 2019, §2.2",
+            "Mescheder et al. 2018, §2; Gidel et al. 2019",
         ),
         Claim(
             r"x_{t+1}=x_t-h\,y_t,\quad y_{t+1}=y_t+h\,x_{t+1}\;\;\Rightarrow\;\;x^2+y^2-h\,x\,y\;\;\mathrm{stays}",

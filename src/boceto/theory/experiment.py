@@ -46,8 +46,8 @@ class Check:
             error = abs(self.measured - self.expected)
             room = max(self.high - self.expected, self.expected - self.low)
             if not self.expected:
-                return f"measured {number(self.measured)}, expected 0 (±{room:.1g})"
-            return f"{measured}, expected {number(self.expected)}, error {error:.1g} (at most {room:.1g})"
+                return f"measured {number(self.measured)}, expected 0 (±{room:.2g})"
+            return f"{measured}, expected {number(self.expected)}, error {error:.1g} (at most {room:.2g})"
         if math.isinf(self.low):
             return f"{measured} (at most {number(self.high)})"
         if math.isinf(self.high):

@@ -154,7 +154,7 @@ def _fitted(fits: Mapping[str, Fit]) -> Figure:
 def _errors(fits: Mapping[str, Fit]) -> Figure:
     figure, (one,) = charts.chart(size=(6.4, 3.3))
     colours = [charts.SOFT, charts.G, charts.REAL, charts.FAKE, charts.D, charts.OTHER]
-    for colour, (name, fit) in zip(colours, fits.items(), strict=True):
+    for colour, (name, fit) in zip(colours, fits.items(), strict=False):
         one.plot(
             np.arange(1, len(fit.errors) + 1), np.maximum(fit.errors, 1e-9), color=colour, linewidth=1.6, label=name
         )

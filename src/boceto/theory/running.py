@@ -26,7 +26,7 @@ from boceto.reporting import figures
 from boceto.reporting.film import write_frames
 from boceto.reporting.html import render
 from boceto.runs import write_image, write_text
-from boceto.theory import apart, equilibria, games, optimum
+from boceto.theory import apart, equilibria, faults, games, optimum
 from boceto.theory.experiment import Drawing, Experiment, Outcome
 from boceto.version import __version__
 
@@ -38,11 +38,11 @@ EXPERIMENTS = {
         optimum.VALUE,
         equilibria.BILINEAR,
         equilibria.DIRAC_GAN,
-        games.SATURATION,
+        faults.SATURATION,
         games.LINE,
         games.RING,
         games.GRID_GAME,
-        games.COLLAPSE,
+        faults.COLLAPSE,
     )
 }
 INDEX = "index.html"
@@ -81,7 +81,7 @@ def theory(
         outcome = perform(experiment, seed, tick)
         accounts.append(account(experiment, outcome, seed))
         _write(folder, experiment, outcome, accounts[-1])
-    _index(folder)
+        _index(folder)
     return accounts
 
 
@@ -185,7 +185,7 @@ def _index(folder: Path) -> None:
     """A page with a line for every experiment that stands in the folder, of this command or an earlier one."""
     found = []
     for name in EXPERIMENTS:
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # one that is damaged is none
+        with contextlib.suppress(Exception):  # one that cannot be read is none
             one = json.loads((folder / f"{name}.json").read_text("utf-8"))
             held = sum(bool(check["held"]) for check in one["checks"])
             row = {key: str(one[key]) for key in ("title", "question", "seed")}
