@@ -266,7 +266,8 @@ def _on_the_line(seed: int, tick: Tick) -> Outcome:
         answers = d(mixture.sample(_MANY)).sigmoid()
         loss = objectives.d_loss("minimax", d(mixture.sample(_MANY)).flatten(), d(g(_LINE.latents(_MANY))).flatten())
     late = [
-        float(np.mean([apart for step, (apart, _) in one.items() if step > 0.75 * _LINE.steps])) for one in curves.values()
+        float(np.mean([apart for step, (apart, _) in one.items() if step > 0.75 * _LINE.steps]))
+        for one in curves.values()
     ]
     return Outcome(
         (
