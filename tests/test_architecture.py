@@ -31,7 +31,7 @@ FLOORS = [
     ["sampling", "watching", "metrics", "doctor", "tracking"],
     ["state", "scoring"],
     ["training", "reporting"],
-    ["evaluating"],
+    ["evaluating", "theory"],
     ["starting", "originality"],
     ["terminal"],
     ["demo", "ladder"],

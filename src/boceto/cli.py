@@ -908,6 +908,42 @@ def figure(
 
 
 @app.command
+def theory(
+    *names: str,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("theory"),
+    seed: int = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Try the theory of GANs: the claims of the papers, run and measured, on pages that can be cited.
+
+    Example: `boceto theory optimal-d value -o theory`
+
+    Parameters
+    ----------
+    names
+        divergences, optimal-d, value, bilinear, dirac-gan, saturation, line, ring, grid, collapse; all if none.
+    out
+        Folder for the pages, their figures and numbers.
+    seed
+        Of all that is random; the same one gives the same pages.
+    """
+    from boceto.errors import Fault
+    from boceto.terminal import Bar, say
+    from boceto.theory import running
+
+    with Bar("Theory", unit="steps") as bar:
+        accounts = running.theory(out, names, seed=seed, progress=None if as_json else bar.show)
+    if as_json:
+        _print_json(accounts)
+    else:
+        for line, held in running.lines(accounts):
+            say(line, "" if held else "yellow")
+        say(f"{out / running.INDEX}: open it in a browser")
+    if failed := running.failed(accounts):
+        raise Fault(f"{len(failed)} statements do not hold with seed {seed}; try another seed: {'; '.join(failed)}")
+
+
+@app.command
 def ladder(
     data: Path,
     /,

@@ -165,11 +165,11 @@ def r2(fake: Tensor, images: Tensor, gamma: float) -> Tensor:
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, weight: float = 10.0) -> Tensor:
     """Gulrajani et al. 2017, eq. 3: λ · E[ (‖∇ C(x̂)‖ − 1)² ],   x̂ = ε·x + (1−ε)·G(z), ε from U(0, 1) for each pair.
 
-    ``real`` and ``fake`` are (N, C, H, W), no gradient reaches them; λ = ``weight``. Batch norm in C defeats it (§4).
+    ``real`` and ``fake`` are (N, …), no gradient reaches them; λ = ``weight``. Batch norm in C defeats it (§4).
     ≥ 0; λ·(‖w‖ − 1)² for C(x) = w·x, whatever x̂ is.
     """
     real, fake = _fine(real.detach()), _fine(fake.detach())
-    share = torch.rand((len(real), 1, 1, 1), dtype=real.dtype, device=real.device)
+    share = torch.rand((len(real), *[1] * (real.ndim - 1)), dtype=real.dtype, device=real.device)
     between = torch.lerp(fake, real, share).requires_grad_(True)
     slopes: Tensor = torch.linalg.vector_norm(_slopes(critic(between), between), dim=1)
     return weight * (slopes - 1.0).square().mean()

@@ -35,9 +35,15 @@ def film(samples: Mapping[int, Path], out: Path, *, fps: float = 8.0, hold: floa
             "there are fewer than two sheets, so nothing moves yet; train on (watch.sample_kimg sets how often)"
         )
     frames = list(_frames(samples, most))
+    write_frames(frames, out, fps, hold)
+    return len(frames)
+
+
+def write_frames(frames: list[Image.Image], out: Path, fps: float, hold: float) -> None:
+    """Write pictures of one size as a film of the kind its name ends in; the last one stays for ``hold`` seconds."""
     if out.suffix.lower() == ".mp4":
         _mp4(frames, out, fps, hold)
-        return len(frames)
+        return
     pause = round(1000 / fps)
     durations = [pause] * (len(frames) - 1) + [max(pause, round(1000 * hold))]
     options = {"loop": 0, "duration": durations, "save_all": True, "append_images": frames[1:]}
@@ -45,7 +51,6 @@ def film(samples: Mapping[int, Path], out: Path, *, fps: float = 8.0, hold: floa
         options |= {"quality": 85, "method": 4}
     with replacing(out) as temporary:
         frames[0].save(temporary, format=KINDS[out.suffix.lower()], **options)
-    return len(frames)
 
 
 def chosen(moments: list[int], most: int) -> list[int]:
