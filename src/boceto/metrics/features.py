@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from boceto.errors import UsageError, nearest
 from boceto.metrics import lite0
+from boceto.tagger.folder import Tagger
 
 Images = NDArray[np.uint8]
 _BATCH = 64  # pictures at once
@@ -32,7 +34,12 @@ class Network:
 
 
 def network(name: str = "lite0", device: torch.device | str = "cpu") -> Network:
-    """A feature network by name. Raises UsageError if there is none of that name, Fault if its weights are missing."""
+    """A feature network by name, or by the folder of a tagger.
+
+    Raises UsageError if there is none of that name, Fault if its weights are missing.
+    """
+    if Tagger.exists(name):
+        return _tagger(Path(name), device)
     if name not in _MAKERS:
         raise UsageError(f"there is no feature network '{name}'{nearest(name, _MAKERS)}")
     return _MAKERS[name](device)
@@ -41,6 +48,11 @@ def network(name: str = "lite0", device: torch.device | str = "cpu") -> Network:
 def _lite0(device: torch.device | str) -> Network:
     net = lite0.load(device)
     return Network("lite0", lite0.SIDE, net.features, net.logits)
+
+
+def _tagger(folder: Path, device: torch.device | str) -> Network:
+    own = Tagger(folder, torch.device(device).type)
+    return Network(own.name, own.side, own.features, own.logits if own.about.kind == "classes" else None)
 
 
 _MAKERS: dict[str, Callable[[torch.device | str], Network]] = {"lite0": _lite0}
