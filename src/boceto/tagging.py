@@ -25,6 +25,7 @@ from boceto.data.framing import Frame
 from boceto.data.prepared import Prepared
 from boceto.data.screening import Pixels
 from boceto.data.study import open_prepared
+from boceto.data.tags import plain
 from boceto.errors import UsageError
 from boceto.nn.classifier import SMALLEST
 from boceto.reporting import tagger as page
@@ -209,8 +210,8 @@ class Tagged:
 
     @property
     def commonest(self) -> str:
-        """The tag that was said most often."""
-        return max(self.counts, key=lambda name: self.counts[name])
+        """The tag that was said most often, as it can be shown."""
+        return plain(max(self.counts, key=lambda name: self.counts[name]))
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain data."""
@@ -255,10 +256,10 @@ def told(found: Tagged) -> Iterator[str]:
     """What was tagged, in lines: the commonest tags first."""
     yield f"{found.out}: {found.pictures:,} pictures tagged by {found.tagger}"
     for name, count in sorted(found.counts.items(), key=lambda item: -item[1]):
-        yield f"{count:10,} {count / found.pictures:7.1%}  {name}"
+        yield f"{count:10,} {count / found.pictures:7.1%}  {plain(name)}"
     if found.left_out:
         path, reason = found.left_out[0]
-        yield f"{len(found.left_out):,} could not be tagged, the first {path}: {reason}"
+        yield f"{len(found.left_out):,} could not be tagged, the first {plain(path)}: {reason}"
 
 
 _Looked = Iterator[tuple[list[str], Pixels, list[tuple[str, str]]]]

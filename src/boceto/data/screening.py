@@ -375,7 +375,7 @@ class Duplicates:
         self._count += 1
 
 
-def cells(pixels: Pixels) -> Pixels:
-    """A picture (H, W, C) in 32×32 cells, each the mean of what lies in it: what likeness is decided by."""
+def cells(pixels: Pixels, side: int = 32) -> Pixels:
+    """A picture (H, W, C) in side × side cells, each the mean of what lies in it: what likeness is decided by."""
     image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    return np.asarray(image.resize((32, 32), Image.Resampling.BOX))
+    return np.asarray(image.resize((side, side), Image.Resampling.BOX))

@@ -10,9 +10,10 @@ A threshold in tagger.json may be changed by hand: lower finds more, higher is w
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -26,7 +27,6 @@ from torch import Tensor
 from boceto import device
 from boceto.data.deriving import reduced
 from boceto.data.framing import Fit
-from boceto.data.prepared import sha256
 from boceto.data.screening import Pixels
 from boceto.errors import Fault, UsageError, os_errors
 from boceto.nn.classifier import SMALLEST, Classifier
@@ -73,7 +73,7 @@ class About(Section):
     thresholds: tuple[Share, ...] = Field(description="from which probability on a tag is said; of classes none")
     shape: tuple[Side, Side, Literal[1, 3]] = Field(description="height, width, channels")
     framing: Framing
-    weights: str = Field(pattern="[0-9a-f]{64}", description="SHA-256")
+    weights: str = Field(pattern="[0-9a-f]{64}", description="hash of the network's")
     learnt: Learnt
     software: dict[str, str]
     judgement: Judgement
@@ -103,14 +103,9 @@ class Tagger:
                 f"{folder} is no tagger's folder (no {ABOUT}); boceto tagger train DATA -o {folder} --tags … makes one"
             )
         self.about = _read(self.folder / ABOUT)
-        path = self.folder / WEIGHTS
-        with os_errors("read", path):
-            whole = sha256(path) == self.about.weights
-        if not whole:
-            raise Fault(f"{path} is not the file that {ABOUT} tells of; copy the folder anew, or train another tagger")
         height, width, channels = self.about.shape
         self.net = Classifier(channels, height, width, len(self.about.tags)).eval().requires_grad_(False)
-        restore(self.net, load_tensors(path)[0], "net.", path)
+        _restore(self.net, self.folder / WEIGHTS, self.about.weights)
         self.compute = device.choose(device_name, "float32")
         self.compute.place(self.net)
 
@@ -194,9 +189,33 @@ def said(probabilities: NDArray[np.float32], thresholds: tuple[float, ...]) -> N
 
 
 def save_weights(folder: Path, net: Classifier) -> str:
-    """Write the network; its hash."""
-    save_tensors(folder / WEIGHTS, {f"net.{name}": tensor for name, tensor in net.state_dict().items()}, {})
-    return sha256(folder / WEIGHTS)
+    """Write the network; the hash of its weights."""
+    save_tensors(folder / WEIGHTS, net.state_dict(), {})
+    return _digest(net.state_dict())
+
+
+def _restore(net: Classifier, path: Path, digest: str) -> None:
+    """Read the weights of that hash. Raises Fault if they are others."""
+    try:
+        tensors, _ = load_tensors(path)
+        restore(net, tensors, "", path)
+        whole = _digest(tensors) == digest
+    except Fault as error:
+        if isinstance(error.__cause__, OSError):
+            raise
+        whole = False
+    if not whole:
+        raise Fault(f"{path} is damaged, or not what {ABOUT} tells of; copy the folder anew, or train another tagger")
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names, types, shapes and values, in the order of the names."""
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        values = tensors[name].detach().cpu().contiguous().numpy()
+        found.update(f"{name} {values.dtype.str} {values.shape} ".encode())
+        found.update(values.tobytes())
+    return found.hexdigest()
 
 
 def save_about(folder: Path, about: About) -> None:

@@ -107,7 +107,8 @@ def judge(names: Sequence[str], probabilities: Floats, said: Bools, truth: Bools
                 ap_high=float(high[k]),
             )
         )
-    means = np.nanpercentile(np.nanmean(aps, axis=1), (2.5, 97.5))
+    some = aps[np.isfinite(aps).any(axis=1)]  # a tag of few pictures may have been drawn not once
+    means = np.percentile(np.nanmean(some, axis=1), (2.5, 97.5))
     whole = float(np.mean([told.ap for told in tags]))
     return Judgement(tags=tuple(tags), mean_ap=whole, mean_ap_low=float(means[0]), mean_ap_high=float(means[1]))
 

@@ -2,7 +2,8 @@
 
 Rare tags: an error on a picture that has the tag counts w = √(negatives / positives) times as much (of classes,
 √(mean / own count)), so that what tells them is learned too. That makes a network say a tag too readily, by just
-log w in its logit, which is taken back in the last layer's bias: probabilities are those of the data as it is.
+log w in its logit, which is taken back in the last layer's bias: probabilities are those of the data as it is. The
+bias begins where that of a network that guesses would end: at −log w.
 """
 
 from __future__ import annotations
@@ -72,6 +73,8 @@ def learn(
     compute.place(net)
     random = np.random.Generator(np.random.PCG64(seed))
     weights = torch.from_numpy(_weights(truth[parts.train], softmax)).to(compute.device)
+    with torch.no_grad():
+        net.last.bias.copy_(-weights.log())
     batch = min(BATCH, max(LEAST_BATCH, len(parts.train) // _STEPS), len(parts.train))
     steps = len(parts.train) // batch
     optimiser = torch.optim.AdamW(net.parameters(), RATE, weight_decay=DECAY)

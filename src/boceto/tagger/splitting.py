@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from boceto.data.screening import Pixels, cells, fingerprint
 
 SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
-_BITS = 10  # of 64: two fingerprints that differ in more are of two drawings
-_LEVELS = 20.0  # and so are two pictures whose 32×32 cells differ by more grey levels on average
+_BITS = 10  # of 64, that fingerprints of one drawing may differ in
+_ROUGHLY = 15.0  # grey levels (root mean square) between 8×8 means, likewise
+_LEVELS = 20.0  # two pictures whose 32×32 cells differ by more on average are of two drawings
 _AT_ONCE = 2**22  # pairs of fingerprints
 
 
@@ -61,11 +62,10 @@ def _share(seed: int, digest: bytes) -> float:
 def groups(images: Pixels) -> NDArray[np.int64]:
     """Of each picture (N, H, W, C) the number of the first that shows the same drawing, over as many steps as it takes.
 
-    As in ``screening.Duplicates`` the fingerprint proposes and the pixels decide, but sooner, and mirrored ones too:
-    there a drawing would be lost, here two different ones merely stay together.
+    Proposed by the fingerprint of ``screening`` or by the pixels, roughly, and decided by the pixels. What is alike is
+    alike sooner than where drawings are left out, and mirrored ones are too: there a drawing would be lost, here two
+    different ones merely stay together.
     """
-    prints = np.array([fingerprint(image) for image in images], np.uint64)
-    mirrored = np.array([fingerprint(image[:, ::-1]) for image in images], np.uint64)
     first = np.arange(len(images))
 
     def root(number: int) -> int:
@@ -74,15 +74,32 @@ def groups(images: Pixels) -> NDArray[np.int64]:
             number = int(first[number])
         return number
 
+    rough, prints = _seen(images)
     rows = max(1, _AT_ONCE // max(1, len(images)))
-    for start in range(0, len(images), rows):
-        block = prints[start : start + rows, None]
-        for others, flip in ((prints, 1), (mirrored, -1)):
-            for i, j in np.argwhere(np.bitwise_count(block ^ others[None]) <= _BITS).tolist():
+    for flip in (1, -1):
+        others, their_prints = (rough, prints) if flip == 1 else _seen(images[:, :, ::-1])
+        for start in range(0, len(images), rows):
+            part = slice(start, start + rows)
+            near = _distances(rough[part], others) <= _ROUGHLY
+            near |= np.bitwise_count(prints[part, None] ^ their_prints[None]) <= _BITS
+            for i, j in np.argwhere(near).tolist():
                 a, b = sorted((root(start + i), root(j)))
                 if a != b and _alike(images[start + i], images[j][:, ::flip]):
                     first[b] = a
     return np.array([root(number) for number in range(len(images))], np.int64)
+
+
+def _seen(images: Pixels) -> tuple[NDArray[np.float32], NDArray[np.uint64]]:
+    """What likeness is proposed by: 8×8 means of each picture (N, 64·C), and its fingerprint (N,)."""
+    means = np.stack([cells(image, 8).ravel() for image in images]).astype(np.float32)
+    return means, np.array([fingerprint(image) for image in images], np.uint64)
+
+
+def _distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, D), (M, D) → (N, M), root mean square."""
+    squared = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1)[None] - 2 * a @ b.T
+    root: NDArray[np.float32] = np.sqrt(squared.clip(0) / a.shape[1])
+    return root
 
 
 def _alike(a: Pixels, b: Pixels) -> bool:
