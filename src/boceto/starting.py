@@ -129,7 +129,12 @@ def _origin(about: Mapping[str, Any], wanted: Recipe) -> GAN | None:
         return None
     folder = about["origin"]["run"]
     if Tagger.exists(folder):
-        return _begun_by(Tagger(folder), wanted)
+        tagger, name = Tagger(folder), about["origin"]["snapshot"]
+        if tagger.name != name:
+            raise UsageError(
+                f"{folder} is {tagger.name} now, the run was to begin with {name}; train with another --out"
+            )
+        return _begun_by(tagger, wanted)
     origin = sampling.load_gan(folder, about["origin"]["snapshot"])
     gan.adopt(origin)
     return origin

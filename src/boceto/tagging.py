@@ -22,12 +22,13 @@ from boceto.data import sources
 from boceto.data.deriving import reduced
 from boceto.data.examining import Options, Verdict, examine
 from boceto.data.framing import Frame
-from boceto.data.prepared import Prepared
+from boceto.data.prepared import MANIFEST, Prepared
 from boceto.data.screening import Pixels
 from boceto.data.study import open_prepared
 from boceto.data.tags import plain
 from boceto.errors import UsageError
 from boceto.nn.classifier import SMALLEST
+from boceto.recipe import checked
 from boceto.reporting import tagger as page
 from boceto.reporting.tables import digits, table
 from boceto.runs import Run, replacing
@@ -152,8 +153,11 @@ def _reduced(data: Prepared, shape: tuple[int, int, int]) -> Pixels:
 
 
 def _framing(data: Prepared) -> Framing:
-    frame = data.manifest.get("options", {}).get("frame", {})
-    return Framing(**{key: frame[key] for key in Framing.model_fields if key in frame})
+    """How its pictures were brought to their shape."""
+    options = data.manifest.get("options", {})
+    frame = {key: value for key, value in options.get("frame", {}).items() if key in Framing.model_fields}
+    crop = options.get("bars") != "keep"
+    return checked(Framing, {**frame, "crop_bars": crop}, str(data.folder / MANIFEST), "options.frame.")
 
 
 def _require_enough(wanted: targets.Targets, parts: Split, place: Path) -> None:
@@ -166,7 +170,7 @@ def _require_enough(wanted: targets.Targets, parts: Split, place: Path) -> None:
                 what = "to learn from" if part == "train" else f"of the {part} pictures"
                 raise UsageError(
                     f"too few pictures of {place} {having} '{name}': {few} {what}, where {FEWEST} are the least; "
-                    f"add drawings, or leave it out of --tags"
+                    f"add drawings, or leave that one out"
                 )
 
 
@@ -270,9 +274,10 @@ def _pictures(tagger: Tagger, place: Path, stack: ExitStack) -> tuple[int, _Look
     if data := open_prepared(place):
         return len(data), _of_dataset(tagger, data)
     (height, width, channels), framing = tagger.shape, tagger.about.framing
-    frame = Frame(height=height, width=width, grey=channels == 1, **framing.model_dump())
+    how = framing.model_dump(exclude={"crop_bars"})
+    frame = Frame(height=height, width=width, grey=channels == 1, **how)
     source = sources.read(place)
-    options = Options(frame=frame, bars="crop", duplicates="keep", min_side=1)
+    options = Options(frame=frame, bars="crop" if framing.crop_bars else "keep", duplicates="keep", min_side=1)
     verdicts = stack.enter_context(closing(examine(source, source.records, options, None)))
     return len(source.records), _of_source(verdicts)
 
@@ -356,11 +361,11 @@ def compare(
         raise UsageError(f"--samples {samples}: shares of fewer than {FEWEST_COMPARED} pictures say nothing")
     opened, trained = Tagger(tagger, device_name), Run(run)
     prepared = Prepared(data if data is not None else trained.about["data"]["folder"])
+    model = sampling.load(trained.folder, snapshot, device_name)
+    generated = opened.fitted(model.sample(samples, seed))
     numbers, unseen = _unseen(opened, prepared)
     random = np.random.Generator(np.random.PCG64(seed))
     real = opened.fitted(prepared.gather(random.permutation(numbers)[:samples]))
-    model = sampling.load(trained.folder, snapshot, device_name)
-    generated = opened.fitted(model.sample(samples, seed))
     claims = [opened.said(opened.probabilities(images)) for images in (generated, real)]
     found = Comparison(
         run=str(trained.folder.resolve()),

@@ -31,7 +31,7 @@ from boceto.data.screening import Pixels
 from boceto.errors import Fault, UsageError, os_errors
 from boceto.nn.classifier import SMALLEST, Classifier
 from boceto.recipe import Section
-from boceto.runs import load_tensors, restore, save_tensors, write_text
+from boceto.runs import load_tensors, save_tensors, write_text
 from boceto.tagger.judging import Judgement, Told
 from boceto.tagger.learning import outputs
 
@@ -47,6 +47,7 @@ class Framing(Section):
     fit: Fit = "crop"
     paper: str = "white"
     enlarge: bool = False
+    crop_bars: bool = True
 
 
 class Learnt(Section):
@@ -69,7 +70,7 @@ class About(Section):
 
     format: Literal[1] = 1
     kind: Literal["tags", "classes"]
-    tags: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(min_length=1)
+    tags: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=1)
     thresholds: tuple[Share, ...] = Field(description="from which probability on a tag is said; of classes none")
     shape: tuple[Side, Side, Literal[1, 3]] = Field(description="height, width, channels")
     framing: Framing
@@ -103,9 +104,7 @@ class Tagger:
                 f"{folder} is no tagger's folder (no {ABOUT}); boceto tagger train DATA -o {folder} --tags … makes one"
             )
         self.about = _read(self.folder / ABOUT)
-        height, width, channels = self.about.shape
-        self.net = Classifier(channels, height, width, len(self.about.tags)).eval().requires_grad_(False)
-        _restore(self.net, self.folder / WEIGHTS, self.about.weights)
+        self.net = _restored(self.folder / WEIGHTS, self.about).eval().requires_grad_(False)
         self.compute = device.choose(device_name, "float32")
         self.compute.place(self.net)
 
@@ -194,18 +193,24 @@ def save_weights(folder: Path, net: Classifier) -> str:
     return _digest(net.state_dict())
 
 
-def _restore(net: Classifier, path: Path, digest: str) -> None:
-    """Read the weights of that hash. Raises Fault if they are others."""
+def _restored(path: Path, about: About) -> Classifier:
+    """The network with its weights. Raises Fault if the file is missing, or holds others than it should."""
+    height, width, channels = about.shape
+    with torch.device("meta"):  # nothing is drawn, and nothing allocated that the file does not hold
+        net = Classifier(channels, height, width, len(about.tags))
+    with os_errors("read", path), path.open("rb"):
+        pass
     try:
         tensors, _ = load_tensors(path)
-        restore(net, tensors, "", path)
-        whole = _digest(tensors) == digest
-    except Fault as error:
-        if isinstance(error.__cause__, OSError):
-            raise
-        whole = False
-    if not whole:
-        raise Fault(f"{path} is damaged, or not what {ABOUT} tells of; copy the folder anew, or train another tagger")
+        net.load_state_dict(tensors, assign=True)
+    except (Fault, RuntimeError) as error:
+        raise Fault(_OTHERS.format(path=path)) from error
+    if _digest(tensors) != about.weights:
+        raise Fault(_OTHERS.format(path=path))
+    return net
+
+
+_OTHERS = f"{{path}} is damaged, or not what {ABOUT} tells of; copy the folder anew, or train another tagger"
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boceto.data.sources import Record
-from boceto.data.tags import count_tags
+from boceto.data.tags import count_tags, plain
 from boceto.errors import UsageError, nearest
 
 _SHOWN = 8  # tags that a complaint proposes
@@ -18,7 +18,8 @@ _SHOWN = 8  # tags that a complaint proposes
 
 @dataclass(frozen=True)
 class Targets:
-    """The names to tell, the numbers of the pictures that take part (n,), and what is true of all: bool (N, K)."""
+    """The names to tell, as ``tags.plain`` gives them, the numbers of the pictures that take part (n,), and what is
+    true of all: bool (N, K)."""
 
     names: tuple[str, ...]
     numbers: NDArray[np.int64]
@@ -39,7 +40,7 @@ def of_tags(records: Sequence[Record], names: Sequence[str], place: Path) -> Tar
     """Every picture, and which of these tags it has. Raises UsageError as ``_require`` does."""
     _require(records, names, place)
     truth = np.array([[name in record.tags for name in names] for record in records])
-    return Targets(tuple(names), np.arange(len(records)), truth)
+    return Targets(tuple(map(plain, names)), np.arange(len(records)), truth)
 
 
 def of_classes(records: Sequence[Record], names: Sequence[str] | None, place: Path) -> Targets:
@@ -64,7 +65,7 @@ def of_classes(records: Sequence[Record], names: Sequence[str] | None, place: Pa
 def _one_each(names: Sequence[str], classes: Sequence[str | None]) -> Targets:
     numbers = np.array([number for number, name in enumerate(classes) if name is not None], dtype=np.int64)
     truth = np.array([[own == name for name in names] for own in classes])
-    return Targets(tuple(names), numbers, truth)
+    return Targets(tuple(map(plain, names)), numbers, truth)
 
 
 def _require(records: Sequence[Record], names: Sequence[str], place: Path) -> None:
