@@ -444,7 +444,7 @@ def train(
     minutes
         Stop after so many minutes of training in all; short for --set train.minutes=M.
     origin
-        A run of the same architecture to begin with, such as the stage before.
+        A run of the same architecture to begin with, such as the stage before; or a tagger, for D to begin with.
     from_snapshot
         Its snapshot: last, or a name.
     """
@@ -597,8 +597,8 @@ def evaluate(
     samples
         Generated pictures, and as many real ones, half the dataset's at most.
     features
-        The network that likeness is measured by: lite0, inception (of published FIDs; loads 91 MB of weights once) or
-        inception-clean (as clean-fid resizes).
+        The network that likeness is measured by: lite0, inception (of published FIDs; loads 91 MB of weights once),
+        inception-clean (as clean-fid resizes), or the folder of a tagger.
     snapshot
         last, best, or a name.
     seed
@@ -679,6 +679,148 @@ def originality(
     for sentence in found.evidence:
         say(sentence)
     say(f"{found.figure}: pictures and their nearest; by {found.features}, after {found.nimg:,} images, seed {seed}")
+
+
+tagger_app = app.command(App(name="tagger", help="Train a tagger on tagged drawings, and let it tag others."))
+
+
+@tagger_app.command(name="train")
+def train_tagger(
+    data: Path,
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("tagger"),
+    tags: str | None = None,
+    softmax: Annotated[bool, Flag] = False,
+    size: int | None = None,
+    epochs: int = 20,
+    flip: bool = True,
+    seed: int = 0,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Train a tagger on a prepared dataset with tags, and judge it on drawings it has not seen.
+
+    Example: `boceto tagger train data -o tagger --tags "long_hair,short_hair,blue_eyes"`
+
+    Parameters
+    ----------
+    data
+        A prepared dataset.
+    out
+        The tagger's folder, which must not exist yet.
+    tags
+        Which tags it tells, with commas between.
+    softmax
+        One class a drawing: the first of the tags that it has, or without --tags the dataset's classes.
+    size
+        Pixels of the longer side that it looks at; 64, or the dataset's if that is smaller.
+    epochs
+        How often it sees all drawings at most.
+    flip
+        Show drawings mirrored too; not where a tag tells left from right.
+    seed
+        Which drawings it learns from, and its first weights.
+    """
+    from boceto import tagging
+    from boceto.terminal import Bar, console, say
+
+    with Bar("Learning") as bar:
+        how: dict[str, Any] = {"tags": tags, "softmax": softmax, "size": size, "epochs": epochs, "flip": flip}
+        made = tagging.train(data, out, **how, seed=seed, device_name=device, progress=None if as_json else bar.show)
+    if as_json:
+        _print_json({"tagger": made.name, "out": str(out), **made.about.model_dump(mode="json")})
+        return
+    console.print(tagging.judged(made), soft_wrap=False)
+    for line in tagging.summary(made):
+        say(line)
+    say(f"{out / 'tagger.html'}: open it in a browser")
+    say(f"next:\n  {_command('tagger', 'run', out, 'DRAWINGS', '-o', 'tags.jsonl')}")
+
+
+@tagger_app.command(name="run")
+def run_tagger(
+    tagger: Path,
+    source: Path,
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("tags.jsonl"),
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Tag drawings: a file of JSON lines that boceto prepare --metadata reads.
+
+    Example: `boceto tagger run tagger drawings -o tags.jsonl`
+
+    Parameters
+    ----------
+    tagger
+        The tagger's folder.
+    source
+        Folder, ZIP or TAR of drawings, or a prepared dataset.
+    out
+        The new file.
+    """
+    from boceto import tagging
+    from boceto.terminal import Bar, say
+
+    with Bar("Tagging") as bar:
+        found = tagging.tag(tagger, source, out, device_name=device, progress=None if as_json else bar.show)
+    if as_json:
+        _print_json(found.as_dict())
+        return
+    for line in tagging.told(found):
+        say(line)
+    say(f"next:\n  {_command('prepare', source, '--metadata', out, '--tags', Path(found.commonest), '-o', 'data')}")
+
+
+@tagger_app.command(name="compare")
+def compare_tags(
+    tagger: Path,
+    run: Path,
+    /,
+    *,
+    data: Path | None = None,
+    samples: int = 1000,
+    snapshot: str = "last",
+    seed: int = 0,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Tell which tags a run's drawings show, beside real ones tagged by the same tagger.
+
+    Example: `boceto tagger compare tagger run -o tags.png`
+
+    Parameters
+    ----------
+    tagger
+        The tagger's folder.
+    run
+        The run folder.
+    data
+        The dataset, if it has moved since, or another one to compare with.
+    samples
+        Generated drawings, and real ones at most.
+    snapshot
+        last, best, or a name.
+    seed
+        Which latents, and which real drawings.
+    out
+        Also draw a chart: .svg or .png.
+    """
+    from boceto import tagging
+    from boceto.terminal import console, say
+
+    how: dict[str, Any] = {"data": data, "samples": samples, "snapshot": snapshot, "seed": seed}
+    found = tagging.compare(tagger, run, **how, chart=out, device_name=device)
+    if as_json:
+        _print_json({**found.as_dict(), "chart": _told(out)})
+        return
+    console.print(tagging.rows(found), soft_wrap=False)
+    say(found.told)
+    if out is not None:
+        say(f"{out}: the same as a chart")
 
 
 @app.command

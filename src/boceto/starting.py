@@ -24,8 +24,10 @@ from boceto.device import Compute
 from boceto.errors import NotEnoughMemory, UsageError
 from boceto.gan import GAN
 from boceto.metrics import features
+from boceto.nn.classifier import Trunk
 from boceto.recipe import Recipe
 from boceto.runs import Run
+from boceto.tagger.folder import Tagger
 from boceto.training import fit
 from boceto.version import __version__
 from boceto.watching import Progress
@@ -53,7 +55,7 @@ def train(
     """Train a recipe (a name or a ``.toml`` path) on a prepared dataset into a run folder, until it is finished.
 
     ``changes`` are ``key=value`` assignments. On an existing run of the same recipe it goes on where that stopped.
-    ``origin`` is a run whose nets, as of a snapshot, the new run begins with.
+    ``origin`` is a run whose nets, as of a snapshot, the new run begins with; or a tagger, with whose trunk its D does.
     ``track`` names programs that watch it (``boceto.tracking``).
     The first Ctrl-C (or SIGTERM) saves and returns; the run can be resumed. Raises UsageError or Fault.
     """
@@ -66,7 +68,7 @@ def train(
     begun = {}
     if not Run.exists(out):
         if origin is not None:
-            snapshot = Run(origin).snapshot(origin_snapshot).stem
+            snapshot = Tagger(origin).name if Tagger.exists(origin) else Run(origin).snapshot(origin_snapshot).stem
             begun["origin"] = {"run": str(Path(origin).resolve()), "snapshot": snapshot}
         _origin(begun, wanted)  # refused before anything is measured or written
     wanted = _settled(wanted, Run(out) if Run.exists(out) else None, compute, announce)
@@ -126,9 +128,37 @@ def _origin(about: Mapping[str, Any], wanted: Recipe) -> GAN | None:
         if gan.needs_origin:
             raise UsageError(f"{gan.needs_origin}; give its run with --from, or leave arch.start out to train them all")
         return None
-    origin = sampling.load_gan(about["origin"]["run"], about["origin"]["snapshot"])
+    folder = about["origin"]["run"]
+    if Tagger.exists(folder):
+        tagger, name = Tagger(folder), about["origin"]["snapshot"]
+        if tagger.name != name:
+            raise UsageError(
+                f"{folder} is {tagger.name} now, the run was to begin with {name}; train with another --out"
+            )
+        return _begun_by(tagger, wanted)
+    origin = sampling.load_gan(folder, about["origin"]["snapshot"])
     gan.adopt(origin)
     return origin
+
+
+def _begun_by(tagger: Tagger, wanted: Recipe) -> GAN:
+    """The nets as they would begin anyway, but D's trunk, which is the tagger's."""
+    torch.manual_seed(wanted.train.seed)
+    gan = archs.build(wanted)
+    trunk = next((part for part in gan.discriminator.modules() if isinstance(part, Trunk)), None)
+    if trunk is None:
+        raise UsageError(
+            f"a D of this recipe has not the layers of a tagger, so it cannot begin with {tagger.folder}; "
+            f"use a convolutional recipe with --set arch.d=tagger"
+        )
+    (channels, height, width), has = gan.image_shape, tagger.shape
+    if has != (height, width, channels):
+        raise UsageError(
+            f"{tagger.folder} looks at pictures of {_shape(has[2], has[0], has[1])}, but the recipe draws "
+            f"{_shape(channels, height, width)}; train a tagger of that size, with --size {max(height, width)}"
+        )
+    trunk.load_state_dict(tagger.net.trunk.state_dict())
+    return gan
 
 
 def _dataset(run: Run, folder: Path | str | None) -> Prepared:

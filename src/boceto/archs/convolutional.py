@@ -10,6 +10,9 @@ defaults it is, weight for weight, the network of the listings: 1,861,824 parame
     G  dense 8·8·128, then transposed convolutions 128, 128, 64 of stride 2 and C of stride 1; none has a bias,
        batch norm and ReLU after each but the last, which ends in tanh
 
+With ``d = "tagger"`` D is the classifier of the thesis before it with a last layer of one unit (§3.5.2, note 25), and
+can begin with what a tagger has learned (``--from TAGGER``).
+
 The thesis calls it CGAN, which elsewhere means a conditional GAN: it is none.
 """
 
@@ -22,6 +25,7 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from boceto.gan import GAN
+from boceto.nn.classifier import Classifier
 from boceto.nn.layers import Activation, SameConv2d, SameConvTranspose2d, activation, keras_init
 from boceto.recipe import Recipe, Section
 
@@ -41,6 +45,9 @@ class Config(Section):
     resolution: int = Field(64, description="side of the pictures: 28, 48 or 64")
     channels: Literal[1, 3] = Field(1, description="1 = grey, 3 = colour")
     z_dim: int = Field(100, ge=1, le=4096)
+    d: Literal["listing", "tagger"] = Field(
+        "listing", description="D's layers: the listing's; or a tagger's, of which no d_… below says anything"
+    )
     base: Annotated[int, Field(ge=2, le=64)] | None = Field(
         None, description="side of G's dense map, the resolution halved one or more times; else the listing's: 7, 12, 8"
     )
@@ -138,6 +145,10 @@ class Discriminator(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
+        if config.d == "tagger":
+            judge = Classifier(config.channels, config.resolution, config.resolution, 1)
+            self.layers = nn.Sequential(judge, nn.Flatten(0))  # (N,)
+            return
         layers: list[nn.Module] = []
         below: int = config.channels
         side = config.resolution

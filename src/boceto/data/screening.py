@@ -361,9 +361,9 @@ class Duplicates:
         candidates = np.flatnonzero(distance <= self.bits)
         if not len(candidates):
             return None
-        cells = _cells(pixels).astype(np.int16)
+        own = cells(pixels).astype(np.int16)
         for number in candidates:
-            if np.abs(cells - _cells(self._pixels(int(number)))).max() <= self.levels:
+            if np.abs(own - cells(self._pixels(int(number)))).max() <= self.levels:
                 return int(number)
         return None
 
@@ -375,6 +375,7 @@ class Duplicates:
         self._count += 1
 
 
-def _cells(pixels: Pixels) -> Pixels:
+def cells(pixels: Pixels, side: int = 32) -> Pixels:
+    """A picture (H, W, C) in side × side cells, each the mean of what lies in it: what likeness is decided by."""
     image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    return np.asarray(image.resize((32, 32), Image.Resampling.BOX))
+    return np.asarray(image.resize((side, side), Image.Resampling.BOX))

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from boceto.errors import Fault, UsageError, nearest
 from boceto.metrics import inception, lite0
+from boceto.tagger.folder import Tagger
 
 Images = NDArray[np.uint8]
 _BATCH = 4  # pictures at once: of more, a layer's numbers pass the 32 MB that are handed round without the system
@@ -45,12 +46,17 @@ class Network:
 def network(
     name: str = "lite0", device: torch.device | str = "cpu", progress: Callable[[int, int], None] | None = None
 ) -> Network:
-    """A feature network by name: ``lite0``, ``inception`` as FID's authors use it, ``inception-clean`` as clean-fid.
+    """A feature network by name, or by the folder of a tagger.
+
+    ``lite0``; ``inception`` as FID's authors use it; ``inception-clean`` as clean-fid.
 
     ``progress`` is told the megabytes of weights loaded from the network and all, where they have to be.
     Raises UsageError if there is none of that name, Fault if its weights are missing.
     """
     require(name)
+    if Tagger.exists(name):
+        own = Tagger(name, torch.device(device).type)
+        return Network(own.name, own.side, own.features, own.logits if own.about.kind == "classes" else None)
     if name == "lite0":
         small = lite0.load(device)
         return Network(name, lite0.SIDE, small.features, small.logits)
@@ -63,8 +69,8 @@ NAMES = ("lite0", "inception", "inception-clean")
 
 
 def require(name: str) -> None:
-    """Raises UsageError if there is no feature network of that name."""
-    if name not in NAMES:
+    """Raises UsageError if there is no feature network of that name, and no tagger in a folder of that name."""
+    if name not in NAMES and not Tagger.exists(name):
         raise UsageError(f"there is no feature network '{name}'{nearest(name, NAMES)}")
 
 
