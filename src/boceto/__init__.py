@@ -15,11 +15,23 @@ from boceto.version import __version__
 
 if TYPE_CHECKING:
     from boceto.data.preparing import prepare
+    from boceto.evaluating import evaluate
     from boceto.reporting.page import report
     from boceto.sampling import load
     from boceto.starting import resume, train
 
-__all__ = ["BocetoError", "Fault", "UsageError", "__version__", "load", "prepare", "report", "resume", "train"]
+__all__ = [
+    "BocetoError",
+    "Fault",
+    "UsageError",
+    "__version__",
+    "evaluate",
+    "load",
+    "prepare",
+    "report",
+    "resume",
+    "train",
+]
 
 _HOMES = {
     "prepare": "boceto.data.preparing",
@@ -27,6 +39,7 @@ _HOMES = {
     "resume": "boceto.starting",
     "load": "boceto.sampling",
     "report": "boceto.reporting.page",
+    "evaluate": "boceto.evaluating",
 }
 
 
