@@ -188,7 +188,8 @@ def test_average_precision_and_threshold_by_hand() -> None:
     scores, truth = np.array([0.9, 0.8, 0.8, 0.3, 0.1]), np.array([True, True, False, False, True])
     # thresholds 0.9, 0.8, 0.3, 0.1: recall ⅓ ⅔ ⅔ 1, precision 1 ⅔ ½ ⅗
     assert judging.average_precision(scores, truth) == pytest.approx(1 / 3 + 1 / 3 * 2 / 3 + 1 / 3 * 3 / 5)
-    assert judging.best_threshold(scores, truth) == pytest.approx(0.05)  # F1 ½, ⅔, 4/7, ¾
+    assert judging.even_threshold(np.array([0.9, 0.8, 0.7, 0.3, 0.1]), truth) == pytest.approx(0.5)
+    assert judging.even_threshold(scores, np.ones(5, bool)) == pytest.approx(0.05)
     assert np.isnan(judging.average_precision(scores, np.zeros(5, bool)))
     said = np.eye(3, dtype=bool)[[0, 1, 1, 2]]
     assert judging.confusion(np.eye(3, dtype=bool)[[0, 0, 1, 2]], said).tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]

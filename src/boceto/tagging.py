@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -35,7 +34,7 @@ from boceto.reporting.tables import digits, table
 from boceto.runs import Run
 from boceto.tagger import targets
 from boceto.tagger.folder import About, Framing, Learnt, Tagger, making, probabilities, said, save_about, save_weights
-from boceto.tagger.judging import Compared, Share, best_threshold, judge
+from boceto.tagger.judging import Compared, Share, even_threshold, judge
 from boceto.tagger.learning import learn, outputs
 from boceto.tagger.splitting import Split, split
 from boceto.version import __version__
@@ -92,7 +91,7 @@ def train(
         }
         chosen = wanted.truth[parts.validation]
         columns = range(0 if softmax else len(wanted.names))
-        thresholds = tuple(best_threshold(found["validation"][:, k], chosen[:, k]) for k in columns)
+        thresholds = tuple(even_threshold(found["validation"][:, k], chosen[:, k]) for k in columns)
         truth, claims = wanted.truth[parts.test], said(found["test"], thresholds)
         about = About(
             kind=kind,  # type: ignore[arg-type]
@@ -394,22 +393,14 @@ def _unseen(tagger: Tagger, data: Prepared) -> tuple[NDArray[np.int64], bool]:
 
 
 def rows(comparison: Comparison) -> Table:
-    """The comparison as a table for a terminal, what differs most first."""
+    """The comparison as a table for a terminal: what differs beyond doubt first, then the commonest."""
     lines = []
-    for told in sorted(comparison.tags, key=_apart, reverse=True):
-        shares = [_percent(share) for share in (told.generated, told.real)]
-        ends = "" if told.ratio is None else f"  ({digits(told.ratio.low)} … {digits(told.ratio.high)})"
-        ratio = "" if told.ratio is None else digits(told.ratio.value) + ends
+    for told in sorted(comparison.tags, key=lambda told: (not told.verdict, -told.real.value)):
+        shares = [f"{100 * s.value:.1f}  {100 * s.low:4.1f} … {100 * s.high:4.1f}" for s in (told.generated, told.real)]
+        ratio = "" if told.ratio is None else "  ".join((digits(told.ratio.value), _between(told.ratio)))
         lines.append([told.name, *shares, ratio, told.verdict])
-    return table(["tag", ">generated, 95 %", ">real, 95 %", ">ratio, 95 %", "than real"], lines)
+    return table(["tag", ">% generated", ">% of real", ">ratio", ""], lines)
 
 
-def _apart(told: Compared) -> float:
-    """How far the ratio is from 1, in either direction; infinite if one of them never has the tag, but the other."""
-    if told.ratio is not None:
-        return abs(math.log(told.ratio.value))
-    return math.inf if told.verdict else 0.0
-
-
-def _percent(share: Share) -> str:
-    return f"{share.value:.1%}  ({share.low:.1%} … {share.high:.1%})"
+def _between(share: Share) -> str:
+    return f"{digits(share.low)} … {digits(share.high)}"
