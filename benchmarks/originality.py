@@ -4,7 +4,8 @@
 
 Each dataset (``boceto prepare``) is split: a part stands for what a run learns from, a part for what it holds out, and
 fresh pictures stand for those of a generator that copies nothing. Copies of training pictures, altered in every way
-that is looked for, are planted among them. Which fresh and which held out pictures is drawn anew 400 times.
+that is looked for, are planted among them. Which real pictures are fresh and which are what they are read by is drawn
+anew 400 times: those held out, and training pictures that are looked for among all others, are alike in this.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from PIL import Image, ImageFilter
 from boceto import originality
 from boceto.data.prepared import Prepared
 from boceto.metrics import features as networks
-from boceto.originality import PLANES, Known, Looked, Unseen, judge
+from boceto.originality import PLANES, Known, Looked, Unseen, judge, nearnesses
 
 Picture = NDArray[np.uint8]
 REPEATS, EACH = 400, 24
@@ -110,27 +111,26 @@ def measure(folder: Path, network: str) -> dict[str, Any]:
         return Looked(**planes, features=np.concatenate([a.features, b.features]))
 
     def drawn(real: int, planted: int) -> tuple[Unseen, Looked]:
-        rows = random.permutation(unseen.held_out)
-        reference = np.concatenate([rows[:held], np.arange(unseen.held_out, unseen.ratios.shape[1])])
+        rows = random.permutation(unseen.ratios.shape[1])
+        reference = rows[real : real + min(1000, len(rows) - fresh)]
         read = Unseen(unseen.distances[:, reference], unseen.ratios[:, reference], unseen.features[reference], held)
-        found = mixed(alike(rows[held : held + real]), looked.take(random.permutation(len(copies))[:planted]))
-        return read, found
+        return read, mixed(alike(rows[:real]), looked.take(random.permutation(len(copies))[:planted]))
 
     told: dict[str, Any] = {"dataset": folder.name, "pictures": count, "held out": held, "fresh": fresh}
     told["pictures a second"] = len(copies) / seconds
     whole = judge(*drawn(fresh, 0))
-    told["thresholds"] = {name: view.threshold for name, view in whole.views.items()}
-    told["real pictures that look copied"] = float(whole.copied.any(axis=0).mean())
+    told["limits"] = {"nearness": whole.level.limit, **{name: level.limit for name, level in whole.views.items()}}
+    told["unseen real pictures that look copied"] = whole.by_nature
     told["ways"] = {}
     truth = np.concatenate(list(chosen.values()))
     for number, way in enumerate(WAYS):
         rows = np.arange(number * EACH, (number + 1) * EACH)
-        below = [looked.ratios[i, rows] <= view.threshold for i, view in enumerate(whole.views.values())]
+        below = [looked.ratios[i, rows] <= level.limit for i, level in enumerate(whole.views.values())]
         right = looked.numbers[:, rows] == truth[rows]
         told["ways"][way] = {
             "named": right.mean(axis=1).tolist(),
             "found": [float(part.mean()) for part in below],
-            "found in any": float(np.any(below, axis=0).mean()),
+            "looks copied": float((nearnesses(looked.ratios[:, rows]) <= whole.level.limit).mean()),
             "ratio": np.median(looked.ratios[:, rows], axis=1).tolist(),
         }
     told["verdicts"] = {}

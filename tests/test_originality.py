@@ -31,9 +31,9 @@ from boceto.originality import VIEWS, Known, Looked, Unseen, in_words, judge, or
 from boceto.runs import Run
 from conftest import TINY
 
-SIDE, HELD_OUT = 32, 30
-LEARNED = 110
-FRESH = 60
+SIDE, HELD_OUT = 32, 24
+LEARNED = 90
+FRESH = 40
 
 
 def _small(images: torch.Tensor) -> torch.Tensor:
@@ -123,7 +123,7 @@ def test_a_planted_copy_is_found_and_how_it_was_altered_is_told(way: str, known:
     images = np.stack([alter(image) for image in known.pictures(chosen)])
     looked = known.look(images, "copies")
     judged = judge(unseen, looked)
-    assert judged.verdict == "copies" and judged.copied.any(axis=0).mean() >= 0.9
+    assert judged.verdict == "copies" and judged.copied.mean() >= 0.8
     right = looked.numbers == chosen
     assert right[0].mean() >= 0.9 and right[1].mean() >= 0.8, "named by pixels and by outlines"
     said = [in_words(how, SIDE, SIDE) for how in looked.hows[0]]
@@ -138,7 +138,7 @@ def test_fresh_drawings_are_not_accused(known: Known, unseen: Unseen, faces: np.
     assert judged.verdict == "no copies" and abs(judged.c_t.z) < 3  # type: ignore[union-attr]
     one = np.concatenate([faces[-FRESH:], known.pictures(known.learned[7:8])[:, :, ::-1]])
     judged = judge(unseen, known.look(one, "one copy among them"))
-    assert judged.verdict == "copies" and judged.plain.any(axis=0).tolist() == [False] * FRESH + [True]
+    assert judged.verdict == "copies" and judged.copied.tolist() == [False] * FRESH + [True]
 
 
 def test_a_picture_itself_is_passed_over(known: Known) -> None:
@@ -276,7 +276,7 @@ def test_where_drawings_repeat_each_other_only_more_of_it_is_a_proof() -> None:
     fake = usual(64)
     fake[:, :3] = random.uniform(0.05, 0.3, (3, 3))
     judged = judge(unseen, told(fake))
-    assert judged.verdict == "no copies" and judged.copied.any(axis=0).sum() == 3 and judged.by_nature == 30
+    assert judged.verdict == "no copies" and judged.copied.sum() == 3 and judged.by_nature == 30
     fake[:, :13] = random.uniform(0.05, 0.3, (3, 13))
     judged = judge(unseen, told(fake))
     assert judged.verdict == "copies" and judged.by_chance < 1e-4 and np.isfinite(judged.by_chance)
@@ -340,21 +340,23 @@ def taught(run: Path, out: Path, pictures: np.ndarray) -> Path:
 def test_a_run_that_knows_its_drawings_by_heart_is_found_out(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    drawings = Prepared(Run(run).about["data"]["folder"]).gather(range(24))
+    data = Prepared(Run(run).about["data"]["folder"])
+    drawings = data.gather(range(24))
     drawings[12:] = drawings[12:, :, ::-1]
     copyist = taught(run, tmp_path / "copyist", drawings)
     assert main(["originality", str(copyist), "-n", "24", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["verdict"] == "copies" and len(found["copied"]) >= 20
-    assert (found["training"], found["held_out"], found["left_out"]) == (40, 0, 40)
+    assert found["verdict"] == "copies" and len(found["copied"]) >= 18
+    assert (found["training"], found["held_out"], found["left_out"]) == (len(data), 0, len(data))
     assert found["c_t"]["c_t"] < -4
     assert (
         f"{len(found['copied'])} of 24 look copied" in found["evidence"][0]
         and "held no pictures out" in found["evidence"][-1]
     )
-    matches = found["pictures"]["13"]
+    assert [picture["number"] for picture in found["pictures"] if picture["copied"]] == found["copied"]
+    matches = next(picture["matches"] for picture in found["pictures"] if picture["number"] == 13)
     assert set(matches) == set(VIEWS) and matches["pixels"]["how"].startswith("mirrored")
-    assert matches["pixels"]["number"] == 13 and matches["pixels"]["path"].endswith("013.png")
+    assert matches["pixels"]["number"] == 13 and matches["pixels"]["path"] == data.records()[13].path
     figure = Image.open(copyist / "figures" / "originality.png")
     assert figure.width > 900 and figure.height > 700
     assert main(["originality", str(copyist), "-n", "24", "-o", str(tmp_path / "seen.jpg")]) == 0

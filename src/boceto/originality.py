@@ -44,10 +44,11 @@ _FEWEST_KNOWN = 3  # training pictures without which none is nearer than others
 _UNSEEN = 1000  # unseen real pictures to read by, at most
 _NEAREST = 50  # training pictures that a ratio is told from
 _CANDIDATES, _OTHERS = 4, 5  # of them: aligned with care, and those the nearest is compared with
-_AT_MOST = 0.5  # no ratio above looks copied
-_SPREADS = 5.0  # nor one that is not as far below the usual ones, in spreads of their logarithm
-_APART = 0.5  # a ratio so many times the least of all unseen ones' is a copy, whatever they are
-_BY_CHANCE = 0.01  # how unlikely so many lookalikes must be where nothing is copied
+_AT_MOST = 0.5  # no ratio above is a copy's
+_SPREADS = 4.0  # nor one that is not as far below the usual ones, in spreads of their logarithm
+_LEAST = 0.01  # what is taken for the same picture
+_APART = 0.6  # a ratio so many times the least of all unseen ones' is a copy's, however many repeat each other
+_BY_CHANCE = 0.02  # how unlikely so many lookalikes must be where nothing is copied
 _SET = 3.0  # standard errors of C_T that make a verdict
 _CELL = 40  # pictures of each kind to a cell of C_T
 _AT_ONCE, _ASKED = 1024, 512  # training pictures, and pictures asked about, that are held at a time
@@ -133,7 +134,7 @@ class Known:
             looked = self.look(self.pictures(numbers), "unseen real pictures", own)
             return np.stack([looked.distances, looked.ratios])
 
-        distances, ratios = kept(f"unseen-{self._key}-{len(self.aside)}", work)
+        distances, ratios = kept(f"unseen-{self._key}-{len(self.aside)}-{len(numbers)}", work)
         return Unseen(distances, ratios, self._features[numbers], len(aside))
 
     def look(self, images: Images, what: str, own: NDArray[np.int64] | None = None) -> Looked:
@@ -222,75 +223,67 @@ def _ratio(nearest: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True)
-class View:
-    """How a view is read, and what was seen in it: a ratio of ``threshold`` at most looks copied."""
+class Level:
+    """What is usual of a ratio among unseen real pictures, and what is not: at most ``limit`` is as of a copy."""
 
-    threshold: float
-    usual: float  # median ratio of unseen real pictures,
-    least: float  # the least of them,
-    typical: float  # and their median distance
-    generated: int  # pictures that look copied in it
-    unseen: int  # unseen real ones that do
+    limit: float
+    usual: float  # their median
+    least: float
+
+    @classmethod
+    def of(cls, ratios: NDArray[np.float32]) -> Level:
+        """So far below the usual ones, by the spread of those just below, and half at most."""
+        logs = np.log(np.maximum(ratios.astype(np.float64), _LEAST))
+        median, low = np.percentile(logs, [50, 15.87])  # one standard deviation, whatever lies farther below
+        limit = min(_AT_MOST, np.exp(median - _SPREADS * (median - low)))
+        return cls(float(limit), float(np.median(ratios)), float(ratios.min()))
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """Which pictures look copied in which view, (3, Q), and how that is to be taken."""
+    """Which pictures look copied (Q,), by the mean of their ratios in all views, and how that is to be taken."""
 
-    views: Mapping[str, View]
-    copied: NDArray[np.bool_]
-    plain: NDArray[np.bool_]  # so near as no unseen one ever is
-    by_nature: int  # unseen ones that look copied in any view
-    by_chance: float  # how likely so many generated ones are if nothing is copied
+    level: Level  # of the means,
+    views: Mapping[str, Level]  # and of each view
+    nearness: NDArray[np.float32]  # (Q,): the means
+    by_nature: int  # unseen real pictures that look copied
+    by_chance: float  # how likely so many generated ones do if nothing is copied
     c_t: DataCopying | None
+
+    @property
+    def copied(self) -> NDArray[np.bool_]:
+        """Which pictures look copied."""
+        found: NDArray[np.bool_] = self.nearness <= self.level.limit
+        return found
 
     @property
     def verdict(self) -> Literal["copies", "nearer than unseen", "no copies"]:
         """What it comes to."""
-        if self.plain.any() or (self.copied.any() and self.by_chance < _BY_CHANCE):
+        apart = self.level.limit if not self.by_nature else _APART * self.level.least
+        if (self.nearness <= apart).any() or self.by_chance < _BY_CHANCE:
             return "copies"
         return "nearer than unseen" if self.c_t is not None and self.c_t.z < -_SET else "no copies"
 
 
 def judge(unseen: Unseen, looked: Looked) -> Judgement:
     """Read what was looked at by what unseen real pictures give."""
-    limits = [_limit(ratios) for ratios in unseen.ratios]
-    copied = np.stack([a <= limit for a, limit in zip(looked.ratios, limits, strict=True)])
-    natural = np.stack([a <= limit for a, limit in zip(unseen.ratios, limits, strict=True)])
-    apart = np.stack(
-        [
-            a <= (b.min() * _APART if c.any() else 1)
-            for a, b, c in zip(looked.ratios, unseen.ratios, natural, strict=True)
-        ]
-    )
-    by_nature, found = int(natural.any(axis=0).sum()), int(copied.any(axis=0).sum())
-    count, others = copied.shape[1], natural.shape[1]
-    views = {
-        name: View(
-            threshold=limits[i],
-            usual=float(np.median(unseen.ratios[i])),
-            least=float(unseen.ratios[i].min()),
-            typical=float(np.median(unseen.distances[i])),
-            generated=int(copied[i].sum()),
-            unseen=int(natural[i].sum()),
-        )
-        for i, name in enumerate(VIEWS)
-    }
+    nearness, natural = nearnesses(looked.ratios), nearnesses(unseen.ratios)
+    level = Level.of(natural)
+    found, by_nature = int((nearness <= level.limit).sum()), int((natural <= level.limit).sum())
     return Judgement(
-        views,
-        copied,
-        copied & apart,
-        by_nature,
-        copying.surplus(found, count, by_nature, others),
-        _set(unseen, looked),
+        level=level,
+        views={view: Level.of(ratios) for view, ratios in zip(VIEWS, unseen.ratios, strict=True)},
+        nearness=nearness,
+        by_nature=by_nature,
+        by_chance=copying.surplus(found, len(nearness), by_nature, len(natural)),
+        c_t=_set(unseen, looked),
     )
 
 
-def _limit(ratios: NDArray[np.float32]) -> float:
-    """The ratio below which one looks copied: so far below the usual ones, and half at most."""
-    logs = np.log(np.maximum(ratios.astype(np.float64), 1e-6))
-    median, low = np.percentile(logs, [50, 15.87])  # one spread below, of what is scattered about the usual ones
-    return float(min(_AT_MOST, np.exp(median - _SPREADS * (median - low))))
+def nearnesses(ratios: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The geometric mean of the three views' ratios: (3, Q) → (Q,). None below a hundredth counts for more."""
+    found: NDArray[np.float32] = np.exp(np.log(np.maximum(ratios, _LEAST)).mean(axis=0)).astype(np.float32)
+    return found
 
 
 def _set(unseen: Unseen, looked: Looked) -> DataCopying | None:
@@ -316,17 +309,29 @@ class Match:
     path: str  # in the dataset's source
     distance: float  # pixels: RMS in grey levels; else Euclidean, in the view's own scale
     ratio: float  # of it to the distance of the next ones: 1 = no nearer than others, 0 = the same picture
-    percentile: float  # of the ratio among those of unseen real pictures, 0 … 100
     how: str  # how the picture lies upon it: "as it is", "mirrored, 3 px to the right"
+    copied: bool  # is it near as a copy is, in this view?
+
+
+@dataclass(frozen=True)
+class Lookalike:
+    """A generated picture (``number`` of its seed) and its nearest training pictures."""
+
+    number: int
+    nearness: float  # geometric mean of the views' ratios
+    percentile: float  # of it among unseen real pictures, 0 … 100
     copied: bool  # does it look copied?
+    matches: Mapping[str, Match]  # view → nearest
+
+    @property
+    def nearest(self) -> Match:
+        """Where it is nearest."""
+        return min(self.matches.values(), key=lambda match: match.ratio)
 
 
 @dataclass(frozen=True)
 class Originality:
-    """What was found of ``count`` generated pictures after ``nimg`` images, and what it comes to.
-
-    ``pictures``: number in the seed → view → nearest training picture, the most suspicious picture first.
-    """
+    """What was found of ``count`` generated pictures after ``nimg`` images, the most suspicious first."""
 
     run: str
     nimg: int
@@ -341,14 +346,15 @@ class Originality:
     by_nature: int  # unseen real pictures that look copied
     by_chance: float  # how likely so many generated ones do if nothing is copied
     c_t: DataCopying | None
-    views: Mapping[str, View]
-    pictures: Mapping[int, Mapping[str, Match]]
+    level: Level  # by which the nearness of a picture is read,
+    views: Mapping[str, Level]  # and its ratio in a view
+    pictures: tuple[Lookalike, ...]
     figure: str
 
     @property
     def copied(self) -> list[int]:
-        """The pictures that look copied in any view, the most suspicious first."""
-        return [number for number, found in self.pictures.items() if any(match.copied for match in found.values())]
+        """The numbers of those that look copied."""
+        return [picture.number for picture in self.pictures if picture.copied]
 
     @property
     def evidence(self) -> list[str]:
@@ -420,20 +426,23 @@ def originality(
     looked = known.look(fake, "generated pictures")
     judged = judge(unseen, looked)
     records = prepared.records()
-    pictures: dict[int, dict[str, Match]] = {}
-    for number in suspicion(judged, looked):
-        pictures[number] = {
+    natural = nearnesses(unseen.ratios)
+    pictures = []
+    for number in map(int, judged.nearness.argsort(kind="stable")):
+        matches = {
             view: Match(
                 number=int(looked.numbers[i, number]),
                 path=records[looked.numbers[i, number]].path,
                 distance=float(looked.distances[i, number]),
                 ratio=float(looked.ratios[i, number]),
-                percentile=float(100 * (unseen.ratios[i] <= looked.ratios[i, number]).mean()),
                 how=in_words(looked.hows[i, number], fake.shape[1], fake.shape[2]),
-                copied=bool(judged.copied[i, number]),
+                copied=bool(looked.ratios[i, number] <= judged.views[view].limit),
             )
             for i, view in enumerate(VIEWS)
         }
+        nearness = judged.nearness[number]
+        percentile = float(100 * (natural <= nearness).mean())
+        pictures.append(Lookalike(number, float(nearness), percentile, bool(judged.copied[number]), matches))
     others = unseen.ratios.shape[1]
     told = Originality(
         run=str(opened.folder.resolve()),
@@ -449,18 +458,13 @@ def originality(
         by_nature=judged.by_nature,
         by_chance=judged.by_chance,
         c_t=judged.c_t,
+        level=judged.level,
         views=judged.views,
-        pictures=pictures,
+        pictures=tuple(pictures),
         figure=str(path),
     )
     write_image(path, _figure(told, fake, known))
     return told
-
-
-def suspicion(judged: Judgement, looked: Looked) -> list[int]:
-    """The pictures' numbers, the most suspicious first: by how far a ratio is below what looks copied in its view."""
-    limits = np.array([view.threshold for view in judged.views.values()])
-    return [int(number) for number in (looked.ratios / limits[:, None]).min(axis=0).argsort(kind="stable")]
 
 
 def in_words(how: Aligned, height: int, width: int) -> str:
@@ -486,26 +490,27 @@ def in_words(how: Aligned, height: int, width: int) -> str:
 def _figure(told: Originality, fake: Images, known: Known) -> Image.Image:
     """The most suspicious pictures, each beside its nearest training pictures."""
     rows = []
-    for number, matches in list(told.pictures.items())[:_SHOWN]:
-        found = list(matches.values())
-        beside = known.pictures(np.array([match.number for match in found]))
-        captions = [f"{match.ratio:.2f}" + (f"\n{match.how}" if match.copied else "") for match in found]
+    for picture in told.pictures[:_SHOWN]:
+        matches = list(picture.matches.values())
+        beside = known.pictures(np.array([match.number for match in matches]))
+        captions = [f"{match.ratio:.2f}" + (f"\n{match.how}" if match.copied else "") for match in matches]
         rows.append(
             Row(
-                np.concatenate([fake[number : number + 1], beside]),
-                [f"picture {number}", *captions],
-                [False, *(match.copied for match in found)],
+                np.concatenate([fake[picture.number : picture.number + 1], beside]),
+                [f"picture {picture.number}\n{picture.nearness:.2f}", *captions],
+                [picture.copied, *(match.copied for match in matches)],
             )
         )
-    below = "below each how near it is, against the next ones: 1 as near as they, 0 the same picture"
+    below = f"below each its nearness: 1 no nearer than others, 0 the same picture, {told.level.limit:.2f} as a copy"
     return lookalikes(rows, ["generated", *VIEWS], f"{told.evidence[0]}; {below}")
 
 
 def rows(told: Originality, most: int = 10) -> Table:
     """The most suspicious pictures as a table for a terminal."""
     lines = []
-    for number, matches in list(told.pictures.items())[:most]:
-        match = min((found for found in matches.values()), key=lambda found: (not found.copied, found.percentile))
-        seen = [f"{found.ratio:.2f}{'*' if found.copied else ''}" for found in matches.values()]
-        lines.append([str(number), *seen, match.path, match.how if match.copied else ""])
-    return table([">picture", *(f">{view}" for view in VIEWS), "nearest", "how"], lines, fold=[4, 5])
+    for picture in told.pictures[:most]:
+        ratios = [f"{match.ratio:.2f}{'*' if match.copied else ''}" for match in picture.matches.values()]
+        match = picture.nearest
+        said = [match.path, match.how if match.copied else ""]
+        lines.append([str(picture.number), f"{picture.nearness:.2f}{'*' if picture.copied else ''}", *ratios, *said])
+    return table([">picture", ">nearness", *(f">{view}" for view in VIEWS), "nearest", "how"], lines, fold=[5, 6])
