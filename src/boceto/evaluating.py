@@ -220,13 +220,12 @@ def in_features(
     real: Features, fake: Features, net: Network, *, fid: bool = True, seed: int = 0
 ) -> dict[str, Interval]:
     """The scores that lie in features (N, D) alone, of ``fake`` against ``real``, by name."""
-    spread = max(distances.diversity(real), 1e-12)
     probabilities = None if net.logits is None else net.logits(torch.from_numpy(fake)).softmax(dim=1).cpu().numpy()
 
     def measures(i: NDArray[np.int64], j: NDArray[np.int64]) -> dict[str, float]:
         a, b = real[i], fake[j]
         found = {"kid": 1000 * distances.kernel(a, b), **asdict(distances.reach(a, b, _NEAREST))}
-        found["diversity"] = distances.diversity(b) / spread
+        found["diversity"] = distances.diversity(b) / max(distances.diversity(a), 1e-12)
         if fid:
             found["fid"] = distances.frechet(a, b)
         if probabilities is not None:
