@@ -177,7 +177,7 @@ def verdict(name: str, values: list[float], untouched: list[float]) -> tuple[str
     sign = 1 if values[-1] > high else -1
     steady = all(sign * (after - before) > -room for before, after in itertools.pairwise(values))
     lower_is_better = True if name == "fid" else evaluating.about(name, (SIZE, SIZE, 3))[1]
-    return ("worse" if (sign > 0) == lower_is_better else "better"), steady
+    return ("worse" if (sign > 0) == (lower_is_better is not False) else "better"), steady
 
 
 _WORDS = {"worse": "worse", "better": "**better**", "same": "–"}
@@ -195,7 +195,7 @@ def chart(found: Mapping[str, list[dict[str, float]]], title: str) -> Figure:
             _panel(axes, name, [scores[name] for scores in found[what]], untouched)
         row[0].set_ylabel(what, rotation=0, ha="right", va="center", fontsize=9, color=INK)
     for axes, name in zip(grid[0], names, strict=True):
-        better = "lower" if name == "fid" or evaluating.about(name, (SIZE, SIZE, 3))[1] else "higher"
+        better = "lower" if name == "fid" or evaluating.about(name, (SIZE, SIZE, 3))[1] is not False else "higher"
         axes.set_title(f"{name}\n", fontsize=9, color=INK)
         axes.text(0.5, 1.08, f"{better} is better", transform=axes.transAxes, ha="center", fontsize=6, color="#77727f")
     figure.suptitle(title, fontsize=9, color=INK)

@@ -422,6 +422,8 @@ def test_a_d_that_cannot_begin_so(tagger: Tagger, data: Prepared, tmp_path: Path
         setting = recipe.parse({**TINY, "arch": arch}, "test")
         with pytest.raises(UsageError, match=sentence):
             starting._begun_by(tagger, setting)
+    with pytest.raises(UsageError, match="is a tagger, which has no snapshots"):
+        starting._named(tagger.folder, "000000064")
 
 
 # ── the front door ──

@@ -68,8 +68,7 @@ def train(
     begun = {}
     if not Run.exists(out):
         if origin is not None:
-            snapshot = Tagger(origin).name if Tagger.exists(origin) else Run(origin).snapshot(origin_snapshot).stem
-            begun["origin"] = {"run": str(Path(origin).resolve()), "snapshot": snapshot}
+            begun["origin"] = {"run": str(Path(origin).resolve()), "snapshot": _named(origin, origin_snapshot)}
         _origin(begun, wanted)  # refused before anything is measured or written
     wanted = _settled(wanted, Run(out) if Run.exists(out) else None, compute, announce)
     if not Run.exists(out):
@@ -116,6 +115,15 @@ def _settled(wanted: Recipe, run: Run | None, compute: Compute, announce: Callab
     if run is not None:
         settled = {key: run.recipe.arch[key] for key in settled if key in run.recipe.arch}
     return wanted.model_copy(update={"arch": {**wanted.arch, **settled}})
+
+
+def _named(origin: Path | str, snapshot: str) -> str:
+    """What of an origin a run begins with: the snapshot of a run, or a tagger, by its name."""
+    if not Tagger.exists(origin):
+        return Run(origin).snapshot(snapshot).stem
+    if snapshot != "last":
+        raise UsageError(f"--from-snapshot {snapshot}: {origin} is a tagger, which has no snapshots; leave it out")
+    return Tagger(origin).name
 
 
 def _origin(about: Mapping[str, Any], wanted: Recipe) -> GAN | None:

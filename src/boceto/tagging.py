@@ -176,13 +176,14 @@ def _require_enough(wanted: targets.Targets, parts: Split, place: Path) -> None:
 
 def judged(tagger: Tagger) -> Table:
     """How well each tag is told, as a table for a terminal."""
-    lines = []
+    lines, of_tags = [], tagger.about.kind == "tags"
     for told, threshold in tagger.about.rows():
-        figures = [threshold, told.precision, told.recall, told.f1, told.ap]
+        figures = [*([threshold] if of_tags else []), told.precision, told.recall, told.f1, told.ap]
         texts = ["" if figure is None else f"{figure:.2f}" for figure in figures]
         interval = f"{told.ap_low:.2f} … {told.ap_high:.2f}"
         lines.append([told.name, f"{told.support:,}", f"{told.base_rate:.1%}", *texts, interval])
-    return table(["tag", ">pictures", ">base", ">from", ">precision", ">recall", ">F1", ">AP", ">95 %"], lines)
+    said_from = [">from"] if of_tags else []
+    return table(["tag", ">pictures", ">base", *said_from, ">precision", ">recall", ">F1", ">AP", ">95 %"], lines)
 
 
 def summary(tagger: Tagger) -> Iterator[str]:

@@ -158,8 +158,11 @@ def curves(about: About, test: Test) -> Figure:
     rows = math.ceil(len(tags) / _PANELS)
     figure = Figure(figsize=(11.2, 2.15 * rows + 0.35), layout="constrained")
     grid = figure.subplots(rows, _PANELS, squeeze=False, sharex=True, sharey=True)
-    for axes in grid.flat[len(tags) :]:
-        axes.set_axis_off()
+    for place, axes in enumerate(grid.flat):
+        if place >= len(tags):
+            axes.set_axis_off()
+        elif place + _PANELS >= len(tags):  # the lowest of its column
+            axes.tick_params(labelbottom=True)
     for k, (axes, told) in enumerate(zip(grid.flat, tags, strict=False)):
         _, precision, recall = curve(test.probabilities[:, k], test.truth[:, k])
         axes.plot(np.insert(recall, 0, 0), np.insert(precision, 0, precision[0]), color=_BAR, linewidth=1.6)
