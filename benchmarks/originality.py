@@ -106,15 +106,17 @@ def measure(folder: Path, network: str) -> dict[str, Any]:
         nothing: NDArray[Any] = np.zeros((3, len(rows)), np.int64)
         return Looked(unseen.distances[:, rows], unseen.ratios[:, rows], nothing, nothing, unseen.features[rows])
 
-    def mixed(a: Looked, b: Looked) -> Looked:
-        planes = {name: np.concatenate([getattr(a, name), getattr(b, name)], axis=1) for name in PLANES}
-        return Looked(**planes, features=np.concatenate([a.features, b.features]))
+    def mixed(real: Looked, rows: NDArray[np.int64]) -> Looked:
+        planes = {
+            name: np.concatenate([getattr(real, name), getattr(looked, name)[:, rows]], axis=1) for name in PLANES
+        }
+        return Looked(**planes, features=np.concatenate([real.features, looked.features[rows]]))
 
     def drawn(real: int, planted: int) -> tuple[Unseen, Looked]:
         rows = random.permutation(unseen.ratios.shape[1])
         reference = rows[real : real + min(1000, len(rows) - fresh)]
         read = Unseen(unseen.distances[:, reference], unseen.ratios[:, reference], unseen.features[reference], held)
-        return read, mixed(alike(rows[:real]), looked.take(random.permutation(len(copies))[:planted]))
+        return read, mixed(alike(rows[:real]), random.permutation(len(copies))[:planted])
 
     told: dict[str, Any] = {"dataset": folder.name, "pictures": count, "held out": held, "fresh": fresh}
     told["pictures a second"] = len(copies) / seconds

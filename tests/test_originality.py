@@ -361,7 +361,13 @@ def test_a_run_that_knows_its_drawings_by_heart_is_found_out(
     assert figure.width > 900 and figure.height > 700
     assert main(["originality", str(copyist), "-n", "24", "-o", str(tmp_path / "seen.jpg")]) == 0
     said = capsys.readouterr().out
-    assert "look copied" in said and "C_T = -" in said and (tmp_path / "seen.jpg").is_file()
+    assert (
+        "look copied" in said
+        and "picture " in said
+        and " more" in said
+        and "C_T = -" in said
+        and (tmp_path / "seen.jpg").is_file()
+    )
 
 
 def test_a_run_that_draws_noise_has_copied_nothing(run: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from rich.table import Table
 from boceto import sampling
 from boceto.data.deriving import reduced, require
 from boceto.data.prepared import Prepared
-from boceto.errors import Fault, UsageError
+from boceto.errors import Fault, UsageError, printable
 from boceto.evaluating import kept, real_features
 from boceto.files import image_format, write_image
 from boceto.metrics import copying, likeness
@@ -47,12 +47,12 @@ _CANDIDATES, _OTHERS = 4, 5  # of them: aligned with care, and those the nearest
 _AT_MOST = 0.5  # no ratio above is a copy's
 _SPREADS = 4.0  # nor one that is not as far below the usual ones, in spreads of their logarithm
 _LEAST = 0.01  # what is taken for the same picture
-_APART = 0.6  # a ratio so many times the least of all unseen ones' is a copy's, however many repeat each other
+_APART = 0.7  # a ratio so many times the least of all unseen ones' is a copy's, however many repeat each other
 _BY_CHANCE = 0.02  # how unlikely so many lookalikes must be where nothing is copied
 _SET = 3.0  # standard errors of C_T that make a verdict
 _CELL = 40  # pictures of each kind to a cell of C_T
 _AT_ONCE, _ASKED = 1024, 512  # training pictures, and pictures asked about, that are held at a time
-_SHOWN = 12  # rows of the figure
+_SHOWN, _NAMED = 12, 3  # rows of the figure, and pictures named in words
 _LARGER, _LIGHTER, _CONTRAST = 0.02, 4.0, 0.08  # what of an alignment is worth telling: shares, and grey levels
 
 Images = NDArray[np.uint8]
@@ -74,16 +74,6 @@ class Looked:
     hows: NDArray[np.object_]  # Aligned: how the picture lies upon it
     features: Features
 
-    def take(self, chosen: NDArray[np.int64]) -> Looked:
-        """Some of the pictures, by their places."""
-        return Looked(
-            self.distances[:, chosen],
-            self.ratios[:, chosen],
-            self.numbers[:, chosen],
-            self.hows[:, chosen],
-            self.features[chosen],
-        )
-
 
 @dataclass(frozen=True)
 class Unseen:
@@ -99,10 +89,12 @@ class Known:
     """The training pictures of a dataset, at the shape (H, W, C) in which they are compared."""
 
     def __init__(
-        self, prepared: Prepared, held_out: int, shape: tuple[int, int, int], net: Network, say: Say | None = None
+        self, prepared: Prepared, held_out: int, shape: tuple[int, ...], net: Network, say: Say | None = None
     ) -> None:
         """Learns the features of all pictures, or takes them from the cache. Raises UsageError if too few or small."""
-        require(prepared, shape)
+        height, width, channels = shape
+        self._shape = height, width, channels
+        require(prepared, self._shape)
         learned, aside = prepared.split(held_out)
         if len(learned) < _FEWEST_KNOWN:
             raise UsageError(
@@ -110,12 +102,12 @@ class Known:
                 f"{_FEWEST_KNOWN} or more"
             )
         self.learned, self.aside = learned.numbers, aside.numbers
-        self._prepared, self._shape, self._net = prepared, shape, net
+        self._prepared, self._net = prepared, net
         self._say: Say = say or (lambda what, done, of: None)
         self._forms = likeness.windows()
-        self._key = f"{prepared.content_hash}-{net.name}-{shape}"
+        self._key = f"{prepared.content_hash}-{net.name}-{self._shape}"
         self._features = real_features(
-            prepared, np.arange(len(prepared)), shape, net, lambda done, of: self._say("real pictures", done, of)
+            prepared, np.arange(len(prepared)), self._shape, net, lambda done, of: self._say("real pictures", done, of)
         )
 
     def pictures(self, numbers: NDArray[np.int64]) -> Images:
@@ -370,19 +362,27 @@ class Originality:
                 f"(C_T = {self.c_t.c_t:+.1f}; 0 ± {self.c_t.error:.1f} where nothing is copied)"
             )
         said = {
-            "copies": [f"{len(self.copied)} of {self.count:,} look copied, and {nature}", whole],
+            "copies": [f"{len(self.copied)} of {self.count:,} look copied, and {nature}", self._named(), whole],
             "nearer than unseen": [whole],
             "no copies": [f"no copies seen among {self.count:,}", whole],
             "cannot tell": [f"cannot tell: only {others} real pictures to read by, {FEWEST} are needed"],
         }[self.verdict]
         if self.copied and self.verdict != "copies":
-            said.append(f"{len(self.copied)} lie as near to a training picture as a copy would, but so do {nature}")
+            lie = "1 lies" if len(self.copied) == 1 else f"{len(self.copied)} lie"
+            said += [f"{lie} as near to a training picture as a copy would, but so do {nature}", self._named()]
         if self.held_out < FEWEST:
             said.append(
                 "the run held no pictures out, so it is read by its training pictures, each looked for among the "
                 "others: how alike real pictures are, not how unseen ones fare"
             )
         return said
+
+    def _named(self) -> str:
+        """Which they are, and what of."""
+        found = [(picture.number, picture.nearest) for picture in self.pictures if picture.copied]
+        said = [f"picture {number} is {printable(match.path)} ({match.how})" for number, match in found[:_NAMED]]
+        more = len(found) - _NAMED
+        return "; ".join([*said, f"and {more} more"] if more > 0 else said)
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain data."""
@@ -421,7 +421,7 @@ def originality(
         raise Fault(f"the weights in {model.path} are not all numbers, so it draws nothing; try --snapshot best")
     net = networks.network(features, model.compute.device)
     fake = model.sample(n, seed)
-    known = Known(prepared, opened.held_out, (fake.shape[1], fake.shape[2], fake.shape[3]), net, progress)
+    known = Known(prepared, opened.held_out, fake.shape[1:], net, _altogether(len(prepared), n, progress))
     unseen = known.unseen()
     looked = known.look(fake, "generated pictures")
     judged = judge(unseen, looked)
@@ -465,6 +465,13 @@ def originality(
     )
     write_image(path, _figure(told, fake, known))
     return told
+
+
+def _altogether(pictures: int, n: int, progress: Say | None) -> Say | None:
+    """One count of all that is looked at."""
+    whole = pictures + min(_UNSEEN, pictures) + n
+    before = {"real pictures": 0, "unseen real pictures": pictures, "generated pictures": whole - n}
+    return None if progress is None else lambda what, done, of: progress(what, before[what] + done, whole)
 
 
 def in_words(how: Aligned, height: int, width: int) -> str:

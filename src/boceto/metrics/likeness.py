@@ -9,6 +9,7 @@ the same: mirrored, off the middle by as much as the margin, larger, smaller. Th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -83,8 +84,7 @@ def pixels(views: Tensor) -> Tensor:
     """Colours at half the size, each channel's mean counted by half; distances are RMS differences in grey levels."""
     small: Tensor = F.avg_pool2d(views, 2)
     small = small - 0.5 * small.mean(dim=(2, 3), keepdim=True)
-    found: Tensor = small.flatten(1) / small[0].numel() ** 0.5
-    return found
+    return small.flatten(1) / math.sqrt(small[0].numel())
 
 
 def outlines(views: Tensor) -> Tensor:
@@ -99,8 +99,7 @@ def outlines(views: Tensor) -> Tensor:
     cells: Tensor = F.avg_pool2d(votes, 2 * _CELL, _CELL, _CELL // 2, count_include_pad=False)
     about = F.avg_pool2d(cells.square().sum(dim=1, keepdim=True), 3, 1, 1, count_include_pad=False)
     cells = (cells / (about + 4.0).sqrt()).clamp(max=1.0)  # 4: two grey levels are no line
-    found: Tensor = cells.flatten(1) / (cells.shape[2] * cells.shape[3]) ** 0.5
-    return found
+    return cells.flatten(1) / math.sqrt(cells.shape[2] * cells.shape[3])
 
 
 # ── search ──

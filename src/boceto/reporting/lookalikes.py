@@ -12,7 +12,7 @@ from boceto.reporting.figures import INK, in_a_row
 from boceto.sampling import Images
 
 _SIDE, _GAP, _BETWEEN = 112, 8, 36  # pixels: of a picture, beside it, between the two halves of the page
-_CAPTION = 34  # pixels of two lines below a picture
+_CAPTION = 42  # pixels of two lines below a picture
 _ALARM = "#c6493b"
 
 
