@@ -97,12 +97,10 @@ def chart(entries: list[dict[str, Any]]) -> Figure:
     axes.set_yticks(range(len(entries)), [f"{one['run']}\n{one['data']}, {one['nimg']:,} images" for one in entries])
     axes.tick_params(axis="y", length=0, labelsize=8, labelcolor=INK)
     axes.invert_yaxis()
-    axes.set_xlabel(
-        f"kernel distance ×1000 by {entries[0]['features']}: the nearer to the left, the nearer to the drawings"
-    )
+    axes.set_xlabel(f"kernel distance ×1000 by {entries[0]['features']}; lower is nearer")
     axes.spines[["top", "right", "left"]].set_visible(False)
-    handles, labels = axes.get_legend_handles_labels()
-    axes.legend(handles[:3], labels[:3], frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
+    found = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    axes.legend(found.values(), found, frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1, 1), fontsize=9)
     return figure
 
 

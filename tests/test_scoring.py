@@ -107,7 +107,9 @@ def test_a_score_that_stands_still_is_a_plateau() -> None:
     assert not scored([44.0] * 7), "too few to tell"
 
 
-def test_scores_by_a_network_are_told_on_schedule(tiny: Recipe, drawings: Path, tmp_path: Path) -> None:
+def test_scores_by_a_network_are_told_on_schedule(
+    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for i in range(120):
         drawing(i).save(tmp_path / f"{i}.png")
     data = prepare(tmp_path, tmp_path / "data", size=16, workers=1)
@@ -120,6 +122,10 @@ def test_scores_by_a_network_are_told_on_schedule(tiny: Recipe, drawings: Path, 
     assert line["kid-lite0-error"] > 0 and abs(line["kid-lite0-floor"]) < line["kid-lite0"]
     evaluation = evaluating.evaluate(run.folder, samples=50)
     assert evaluation.scores["kid"].floor.value == pytest.approx(line["kid-lite0-floor"], abs=1e-4)
+    monkeypatch.setenv("BOCETO_INCEPTION", str(tmp_path / "0.png"))
+    with pytest.raises(Fault, match=r"0\.png"):
+        go(tiny, data, tmp_path / "refused", "watch.scored=50", "watch.features=inception")
+    assert not (tmp_path / "refused").exists(), "weights are looked at before anything is written"
     chart = figures.distance(run.read_log()).axes[0]
     assert np.allclose(chart.lines[0].get_ydata(), list(by_kid.values())) and len(chart.lines) == 2
 
@@ -153,7 +159,10 @@ def test_scores_that_cannot_be_told_are_refused_before_anything_is_written(
     tiny: Recipe, data: Prepared, tmp_path: Path
 ) -> None:
     for changes, said in (
-        (["watch.features=lite1", "watch.scored=60"], "no feature network 'lite1'; did you mean 'lite0'"),
+        (
+            ["watch.features=lite1", "watch.scored=60"],
+            "no feature network 'lite1', and no tagger in a folder of that name; did you mean 'lite0'",
+        ),
         (["watch.features=lite0", "watch.scored=8"], "scores of 8 pictures say nothing"),
         (["watch.features=lite0", "watch.scored=60"], "holds 40 pictures; scores want 100"),
     ):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.table import Table
-from safetensors.numpy import load_file, save_file
+from safetensors import safe_open
+from safetensors.numpy import save_file
 from torch import nn
 
 from boceto import sampling
@@ -73,7 +74,7 @@ def evaluate(
     Raises UsageError for too few pictures or other shapes, Fault if a network's weights are missing.
     """
     opened = Run(run)
-    prepared = Prepared(data if data is not None else opened.about["data"]["folder"])
+    prepared = dataset(opened, data)
     count = counted(prepared, samples)
     model = sampling.load(opened.folder, snapshot, device_name)
     say = progress or _silent
@@ -92,6 +93,18 @@ def evaluate(
         scores=reference.scores(fake, say),
         left_out=reference.left_out,
     )
+
+
+def dataset(run: Run, folder: Path | str | None = None) -> Prepared:
+    """The dataset a run was begun with, at its old place or at the one that is given."""
+    if folder is not None:
+        return Prepared(folder)
+    try:
+        return Prepared(run.about["data"]["folder"])
+    except UsageError as error:
+        raise UsageError(
+            f"the dataset of {run.folder} is no longer at {run.about['data']['folder']}; say where it is with --data"
+        ) from error
 
 
 def counted(data: Prepared, samples: int) -> int:
@@ -336,14 +349,24 @@ def _place(key: str) -> Path:
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
-    with contextlib.suppress(Exception):  # a cache that cannot be read is none
-        return load_file(path)
+    with contextlib.suppress(Exception), safe_open(path, "np") as file:  # a cache that cannot be read is none
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no dict
+        if file.metadata()["sha256"] == _digest(arrays):
+            return arrays
     return {}
+
+
+def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
+    found = hashlib.sha256()
+    for name in sorted(arrays):
+        found.update(f"{name} {arrays[name].dtype} {arrays[name].shape} ".encode())
+        found.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return found.hexdigest()
 
 
 def _write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     own = path.with_name(f"{path.stem}-{os.getpid()}{path.suffix}")  # two processes may be at it
     with contextlib.suppress(Fault, OSError):  # one that cannot be written is none either
         with replacing(own) as temporary:
-            save_file(arrays, temporary)
+            save_file(arrays, temporary, {"sha256": _digest(arrays)})
         own.replace(path)

@@ -26,8 +26,8 @@ from rich.table import Table
 from boceto import sampling
 from boceto.data.deriving import reduced, require
 from boceto.data.prepared import Prepared
-from boceto.errors import Fault, UsageError, printable
-from boceto.evaluating import kept, real_features
+from boceto.errors import UsageError, printable
+from boceto.evaluating import dataset, kept, real_features
 from boceto.files import image_format, write_image
 from boceto.metrics import copying, likeness
 from boceto.metrics import features as networks
@@ -408,7 +408,7 @@ def originality(
     dataset or a number of pictures that cannot be, Fault if the snapshot's weights are no numbers.
     """
     opened = Run(run)
-    prepared = Prepared(data if data is not None else opened.about["data"]["folder"])
+    prepared = dataset(opened, data)
     path = Path(out) if out is not None else opened.folder / "figures" / "originality.png"
     image_format(path)
     if prepared.content_hash != opened.about["data"]["content_hash"]:
@@ -417,8 +417,6 @@ def originality(
             f"where it was: {opened.about['data']['folder']}"
         )
     model = sampling.load(opened.folder, snapshot, device_name)
-    if not all(bool(torch.isfinite(weights).all()) for weights in model.generator.state_dict().values()):
-        raise Fault(f"the weights in {model.path} are not all numbers, so it draws nothing; try --snapshot best")
     net = networks.network(features, model.compute.device)
     fake = model.sample(n, seed)
     known = Known(prepared, opened.held_out, fake.shape[1:], net, _altogether(len(prepared), n, progress))

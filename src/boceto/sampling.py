@@ -152,7 +152,7 @@ def reconstruct(folder: Path | str, images: Images, snapshot: str = "last", devi
 def _restored(path: Path, parts: Sequence[str]) -> tuple[GAN, int]:
     """The nets of a snapshot, in the form they had then, with these parts' weights; and the images they had seen.
 
-    ``ema``, the average, takes G's place. Raises Fault if the snapshot is damaged or none of boceto's.
+    ``ema``, the average, takes G's place. Raises Fault if the snapshot is damaged, or none of boceto's.
     """
     tensors, metadata = load_tensors(path)
     try:
@@ -163,4 +163,6 @@ def _restored(path: Path, parts: Sequence[str]) -> tuple[GAN, int]:
     gan.reach(now.before)
     for part in parts:
         restore(gan.discriminator if part == "discriminator" else gan.generator, tensors, f"{part}.", path)
+        if not all(bool(tensor.isfinite().all()) for name, tensor in tensors.items() if name.startswith(f"{part}.")):
+            raise Fault(f"the weights in {path} are not all numbers, so it draws nothing; try another --snapshot")
     return gan, now.nimg

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from statistics import fmean
 from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from torch import nn
 
 from boceto import sampling
@@ -97,8 +98,12 @@ def noted(run: Run) -> list[Evaluation]:
     with os_errors("read", path):
         content = path.read_bytes()
     try:
-        return _EVALUATIONS.validate_json(content)
-    except ValidationError as error:
+        told = _EVALUATIONS.validate_json(content)
+        parts = [part for one in told for score in one.scores.values() for part in (score.found, score.floor)]
+        if not all(math.isfinite(number) for part in parts for number in astuple(part)):
+            raise ValueError("a score is no number")
+        return told
+    except ValueError as error:  # pydantic's are such too
         raise Fault(f"{path} is damaged; remove it, and tell the scores again with boceto evaluate") from error
 
 

@@ -92,7 +92,7 @@ def resume(
 ) -> Run:
     """Go on with a run, with ``changes`` to anything but its network and seed; ``data`` if the dataset has moved."""
     run, changes, makes = Run(folder), list(changes), tracking.require(track)
-    prepared = _dataset(run, data)
+    prepared = evaluating.dataset(run, data)
     _require_same_data(run, prepared)
     wanted = _fitted(run.recipe.changed(changes), prepared)
     for key, (old, new) in recipe.differences(run.recipe, wanted).items():
@@ -167,18 +167,6 @@ def _begun_by(tagger: Tagger, wanted: Recipe) -> GAN:
         )
     trunk.load_state_dict(tagger.net.trunk.state_dict())
     return gan
-
-
-def _dataset(run: Run, folder: Path | str | None) -> Prepared:
-    """The dataset a run was begun with, at its old place or at the one that is given."""
-    if folder is not None:
-        return Prepared(folder)
-    try:
-        return Prepared(run.about["data"]["folder"])
-    except UsageError as error:
-        raise UsageError(
-            f"the dataset of {run.folder} is no longer at {run.about['data']['folder']}; say where it is with --data"
-        ) from error
 
 
 def _go(
@@ -260,6 +248,7 @@ def _fitted(wanted: Recipe, data: Prepared) -> Recipe:
     if _by_features(wanted):
         features.require(wanted.watch.features)
         evaluating.counted(data, wanted.watch.scored)
+        features.network(wanted.watch.features)  # damaged or missing weights are told before anything is written
     return wanted
 
 

@@ -26,7 +26,8 @@ from boceto.data.screening import Pixels
 from boceto.data.study import open_prepared
 from boceto.data.tags import plain
 from boceto.errors import UsageError
-from boceto.files import replacing
+from boceto.evaluating import dataset
+from boceto.files import image_format, replacing
 from boceto.nn.classifier import SMALLEST
 from boceto.recipe import checked
 from boceto.reporting import tagger as page
@@ -215,8 +216,9 @@ class Tagged:
 
     @property
     def commonest(self) -> str:
-        """The tag that was said most often, as it can be shown."""
-        return plain(max(self.counts, key=lambda name: self.counts[name]))
+        """The tag that was said most often, as it can be shown; empty if none was said."""
+        most = max(self.counts, key=lambda name: self.counts[name])
+        return plain(most) if self.counts[most] else ""
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain data."""
@@ -262,6 +264,7 @@ def told(found: Tagged) -> Iterator[str]:
     yield f"{found.out}: {found.pictures:,} pictures tagged by {found.tagger}"
     for name, count in sorted(found.counts.items(), key=lambda item: -item[1]):
         yield f"{count:10,} {count / found.pictures:7.1%}  {plain(name)}"
+    yield "It knows drawings like those it has learned from, framed alike; with others, look before you believe it."
     if found.left_out:
         path, reason = found.left_out[0]
         yield f"{len(found.left_out):,} could not be tagged, the first {plain(path)}: {reason}"
@@ -360,11 +363,18 @@ def compare(
     """
     if samples < FEWEST_COMPARED:
         raise UsageError(f"--samples {samples}: shares of fewer than {FEWEST_COMPARED} pictures say nothing")
+    if chart is not None and chart.suffix.lower() != ".svg":
+        image_format(chart)
     opened, trained = Tagger(tagger, device_name), Run(run)
-    prepared = Prepared(data if data is not None else trained.about["data"]["folder"])
+    prepared = dataset(trained, data)
     model = sampling.load(trained.folder, snapshot, device_name)
     generated = opened.fitted(model.sample(samples, seed))
     numbers, unseen = _unseen(opened, prepared)
+    if len(numbers) < FEWEST_COMPARED:
+        raise UsageError(
+            f"{prepared.folder} holds {len(numbers)} drawings to compare with; shares of fewer than {FEWEST_COMPARED} "
+            f"say nothing, so give a larger dataset with --data"
+        )
     random = np.random.Generator(np.random.PCG64(seed))
     real = opened.fitted(prepared.gather(random.permutation(numbers)[:samples]))
     claims = [opened.said(opened.probabilities(images)) for images in (generated, real)]

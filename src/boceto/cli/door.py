@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -45,4 +46,13 @@ def path_or_none(path: Path | None) -> str | None:
 
 def print_json(value: Any) -> None:
     """The answer for a program."""
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    print(json.dumps(_strict(value), ensure_ascii=False, indent=2))
+
+
+def _strict(value: Any) -> Any:
+    """JSON knows no number that is not finite: it becomes null."""
+    if isinstance(value, dict):
+        return {key: _strict(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -47,6 +47,8 @@ def evaluate(
     from boceto.runs import Run
     from boceto.terminal import Bar, console, say
 
+    scoring.noted(Run(run))  # if what was told earlier is damaged, say so before the work
+
     with Bar("Looking", unit="pictures") as bar:
 
         def show(what: str, done: int, of: int) -> None:
@@ -63,6 +65,8 @@ def evaluate(
         for line in evaluating.remarks(found):
             say(line)
     scoring.note(Run(run), found)
+    if not as_json:
+        say(f"kept in {run / scoring.NOTED}; boceto report and boceto compare show it")
 
 
 @app.command
@@ -210,7 +214,8 @@ def run_tagger(
         return
     for line in tagging.told(found):
         say(line)
-    say(f"next:\n  {shell('prepare', source, '--metadata', out, '--tags', Path(found.commonest), '-o', 'data')}")
+    if found.commonest:
+        say(f"next:\n  {shell('prepare', source, '--metadata', out, '--tags', Path(found.commonest), '-o', 'data')}")
 
 
 @tagger_app.command(name="compare")

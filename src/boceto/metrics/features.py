@@ -71,7 +71,9 @@ NAMES = ("lite0", "inception", "inception-clean")
 def require(name: str) -> None:
     """Raises UsageError if there is no feature network of that name, and no tagger in a folder of that name."""
     if name not in NAMES and not Tagger.exists(name):
-        raise UsageError(f"there is no feature network '{name}'{nearest(name, NAMES)}")
+        raise UsageError(
+            f"there is no feature network '{name}', and no tagger in a folder of that name{nearest(name, NAMES)}"
+        )
 
 
 def extract(images: Images, net: Network, progress: Callable[[int, int], None] | None = None) -> NDArray[np.float32]:

@@ -200,5 +200,5 @@ def _shape(shape: Sequence[int]) -> str:
 def _budget(account: Mapping[str, Any]) -> str:
     budget = account["budget"]
     if budget["minutes"] is not None:
-        return f"{budget['minutes']:g} minutes of training each"
+        return f"{budget['minutes']:g} minute{'' if budget['minutes'] == 1 else 's'} of training each"
     return f"{round(budget['kimg'] * 1000):,} images each"

@@ -24,13 +24,14 @@ from boceto.reporting.snapshots import DRAWN, strip
 from boceto.reporting.standing import Standing, network, standing
 from boceto.reporting.tables import digits, duration, table
 from boceto.runs import Run, scores
-from boceto.scoring import explained
+from boceto.scoring import explained, noted
 
 MOST = 20  # runs
 MEANS = ("d/loss", "g/loss", "d/real_right", "d/fake_right", "d/elbo")
 _HASH = 12  # digits of a hash that are shown
 _KEY, _VALUE = 22, 14  # columns of a terminal that a key and a value want
 _NONE = "–"
+_EVALUATED = ("fid", "kid", "precision", "recall", "diversity")  # of what boceto evaluate has told
 
 Rows = Mapping[str, Sequence[str]]  # label → one text a run
 
@@ -149,6 +150,12 @@ def results(one: Standing) -> dict[str, Any]:
         "findings": [finding.told() for finding in findings],
         "treatments": one.run.treatments(),
         "scores": {key: {"value": value, "nimg": nimg} for nimg in sorted(found) for key, value in found[nimg].items()},
+        "evaluations": {
+            f"{name} by {told.features}, N = {told.count:,}": score.found.value
+            for told in noted(one.run)
+            for name, score in told.scores.items()
+            if name in _EVALUATED
+        },
         "snapshots": {"count": len(sizes), "bytes": sum(sizes), "last": sizes[-1] if sizes else None},
     }
 
@@ -212,6 +219,10 @@ def result_rows(compared: Compared) -> Rows:
         "the doctor found": [", ".join(_faults(one)) or "nothing" for one in found],
         "treatments": [f"{len(one['treatments'])}" for one in found],
         **{printable(key): score(key) for key in keys},
+        **{
+            printable(key): [digits(one["evaluations"][key]) if key in one["evaluations"] else _NONE for one in found]
+            for key in dict.fromkeys(key for one in found for key in one["evaluations"])
+        },
         "snapshots": [snapshots(one) for one in found],
     }
 

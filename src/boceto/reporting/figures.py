@@ -95,8 +95,8 @@ def distance(log: _Log) -> Figure:
     axes.fill_between(x, y - error, y + error, color=_FAKE, alpha=0.15, linewidth=0)
     if floors := [entry[f"{name}-floor"] for entry in lines if f"{name}-floor" in entry]:
         axes.axhline(floors[-1], color=_REAL, linewidth=1, linestyle="--", label="other real drawings")
-    axes.set(xlabel="thousand images seen", ylabel="distance")
-    axes.set_ylim(bottom=min(0.0, *y))
+    axes.set(xlabel="thousand images seen", ylabel="distance ×1000; lower is nearer")
+    axes.set_ylim(bottom=-0.03 * float(y.max()))
     _finish(axes)
     return figure
 

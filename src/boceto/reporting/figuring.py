@@ -166,8 +166,11 @@ def _gradients(wish: Wish) -> Figure:
 
 def _distance(wish: Wish) -> Figure:
     run = Run(wish.what[0])
-    if ranking({name: None for told in run.scores().values() for name in told}) is None:
-        raise UsageError(f"run {run.folder} has logged no score yet; {run.to_come()}")
+    if len([told for told in run.scores().values() if ranking(told)]) < 2:
+        raise UsageError(
+            f"run {run.folder} has fewer than two scored snapshots; {run.to_come()}, or have them more often with "
+            f"--set watch.snapshot_kimg=…"
+        )
     return figures.distance(run.read_log())
 
 

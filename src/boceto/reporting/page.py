@@ -207,6 +207,11 @@ def _subtitle(run: Run) -> str:
     return f"{run.recipe.arch['name']} on {Path(run.about['data']['folder']).name}, begun {begun} UTC"
 
 
+def _scored(scores: Mapping[int, Mapping[str, float]]) -> str:
+    """The latest, in words."""
+    return ", ".join(f"{name} {digits(value)}" for name, value in scores[max(scores)].items())
+
+
 def _facts(run: Run, nimg: int, log: list[dict[str, Any]]) -> dict[str, str]:
     """What a reader asks first, in order."""
     about, recipe, spent = run.about, run.recipe, run.spent()
@@ -223,6 +228,7 @@ def _facts(run: Run, nimg: int, log: list[dict[str, Any]]) -> dict[str, str]:
         "speed": f"{last.get('nimg', 0) / seconds:.1f} images/s" if seconds else "unknown",
         "device": about["hardware"]["device"],
         **({"energy": f"{spent.wh:.3g} Wh ({spent.source})"} if spent.joules else {}),
+        **({"scores of the last snapshot": _scored(scores)} if (scores := run.scores()) else {}),
         "seed": str(recipe.train.seed),
         "data hash": about["data"]["content_hash"][:16],
         "software": ", ".join(f"{name} {version}" for name, version in about["software"].items()),

@@ -84,6 +84,8 @@ class About(Section):
         wanted = len(self.tags) if self.kind == "tags" else 0
         if len(self.thresholds) != wanted or len(self.judgement.tags) != len(self.tags):
             raise ValueError("tags, thresholds and judgement do not go together")
+        if len(set(self.tags)) < len(self.tags):
+            raise ValueError("a tag stands there twice")
         return self
 
     def rows(self) -> list[tuple[Told, float | None]]:
@@ -205,7 +207,7 @@ def _restored(path: Path, about: About) -> Classifier:
         net.load_state_dict(tensors, assign=True)
     except (Fault, RuntimeError) as error:
         raise Fault(_OTHERS.format(path=path)) from error
-    if _digest(tensors) != about.weights:
+    if _digest(tensors) != about.weights or not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
         raise Fault(_OTHERS.format(path=path))
     return net
 
