@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 from boceto import evaluating, recipe, starting
 from boceto.cli import main
@@ -169,6 +170,12 @@ def test_a_damaged_block_is_looked_at_again(data: Prepared, cache: Path) -> None
     file.write_bytes(file.read_bytes()[:100])
     assert np.array_equal(real_features(data, np.arange(40), data.shape, net), whole)
     assert list((cache / "features").iterdir()) == [file] and file.stat().st_size > 100, "and mended"
+    other = {"numbers": np.arange(40), "features": np.full((40, 3), np.nan, np.float32)}
+    for written in (other, {"features": other["features"]}):
+        save_file(written, file)
+        assert np.array_equal(real_features(data, np.arange(40), data.shape, net), whole), (
+            "nor is what it did not write"
+        )
 
 
 def test_a_cache_that_cannot_be_written_is_none(
