@@ -170,7 +170,7 @@ def test_a_damaged_block_is_looked_at_again(data: Prepared, cache: Path) -> None
     file.write_bytes(file.read_bytes()[:100])
     assert np.array_equal(real_features(data, np.arange(40), data.shape, net), whole)
     assert list((cache / "features").iterdir()) == [file] and file.stat().st_size > 100, "and mended"
-    other = {"numbers": np.arange(40), "features": np.full((40, 3), np.nan, np.float32)}
+    other: dict[str, np.ndarray] = {"numbers": np.arange(40), "features": np.full((40, 3), np.nan, np.float32)}
     for written in (other, {"features": other["features"]}):
         save_file(written, file)
         assert np.array_equal(real_features(data, np.arange(40), data.shape, net), whole), (
