@@ -93,7 +93,7 @@ def note(run: Run, told: Evaluation) -> None:
 def noted(run: Run) -> list[Evaluation]:
     """What ``note`` has kept, of snapshots in order. Raises Fault if the file is damaged."""
     path = run.folder / NOTED
-    if not path.exists():
+    if not path.is_file():
         return []
     with os_errors("read", path):
         content = path.read_bytes()
