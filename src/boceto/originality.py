@@ -421,6 +421,7 @@ def originality(
             f"{prepared.folder} is not what {opened.folder} was trained on; give that dataset with --data, or look "
             f"where it was: {opened.about['data']['folder']}"
         )
+    records = prepared.records()
     model = sampling.load(opened.folder, snapshot, device_name)
     if not all(bool(torch.isfinite(weights).all()) for weights in model.generator.state_dict().values()):
         raise Fault(f"the weights in {model.path} are not all numbers, so it draws nothing; try --snapshot best")
@@ -430,7 +431,6 @@ def originality(
     unseen = known.unseen()
     looked = known.look(fake, "generated pictures")
     judged = judge(unseen, looked)
-    records = prepared.records()
     natural = nearnesses(unseen.ratios)
     pictures = []
     for number in map(int, judged.nearness.argsort(kind="stable")):
