@@ -416,6 +416,7 @@ def originality(
             f"{prepared.folder} is not what {opened.folder} was trained on; give that dataset with --data, or look "
             f"where it was: {opened.about['data']['folder']}"
         )
+    records = prepared.records()
     model = sampling.load(opened.folder, snapshot, device_name)
     net = networks.network(features, model.compute.device)
     fake = model.sample(n, seed)
@@ -423,7 +424,6 @@ def originality(
     unseen = known.unseen()
     looked = known.look(fake, "generated pictures")
     judged = judge(unseen, looked)
-    records = prepared.records()
     natural = nearnesses(unseen.ratios)
     pictures = []
     for number in map(int, judged.nearness.argsort(kind="stable")):
