@@ -12,7 +12,6 @@ from boceto.metrics.distances import (
     diversity,
     frechet,
     inception_score,
-    interval,
     intervals,
     kernel,
     of_share,
@@ -97,11 +96,11 @@ def test_an_interval_holds_what_it_promises() -> None:
     covered = 0
     for seed in range(60):
         a, b = gaussian(200, 2 * seed, d=1)[:, 0], gaussian(300, 2 * seed + 1, d=1)[:, 0]
-        found = interval(lambda i, j, a=a, b=b: float(a[i].mean() - b[j].mean()), 200, 300, seed=seed)  # type: ignore[misc]
+        found = intervals(lambda i, j, a=a, b=b: {"": float(a[i].mean() - b[j].mean())}, 200, 300, seed=seed)[""]  # type: ignore[misc]
         covered += found.low <= 0 <= found.high
         assert found.error == pytest.approx(np.sqrt(1 / 200 + 1 / 300), rel=0.6)
     assert covered >= 52
-    assert interval(lambda i, j: 1.0, 9, 9) == Interval(1.0, 1.0, 1.0, 0.0)
+    assert intervals(lambda i, j: {"one": 1.0}, 9, 9) == {"one": Interval(1.0, 1.0, 1.0, 0.0)}
 
 
 def test_an_interval_is_as_wide_as_student_says() -> None:
@@ -124,5 +123,5 @@ def test_a_share_of_all_may_be_less_than_all() -> None:
 def test_what_is_measured_together_has_the_interval_of_each() -> None:
     a, b = gaussian(60, 0, d=1)[:, 0], gaussian(80, 1, d=1)[:, 0]
     both = intervals(lambda i, j: {"mean": a[i].mean() - b[j].mean(), "n": float(len(i))}, 60, 80, seed=3)
-    assert both["mean"] == interval(lambda i, j: float(a[i].mean() - b[j].mean()), 60, 80, seed=3)
+    assert both["mean"] == intervals(lambda i, j: {"": float(a[i].mean() - b[j].mean())}, 60, 80, seed=3)[""]
     assert both["n"].value == 60 and both["n"].error == 0

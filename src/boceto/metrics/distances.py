@@ -139,16 +139,7 @@ class Interval:
     error: float
 
 
-Measure = Callable[[NDArray[np.int64], NDArray[np.int64]], float]
 Measures = Callable[[NDArray[np.int64], NDArray[np.int64]], Mapping[str, float]]
-
-
-def interval(
-    measure: Measure, real: int, fake: int, *, subsets: int = 20, share: float = 0.5, seed: int = 0
-) -> Interval:
-    """Of a measure of picture numbers, as ``intervals`` tells it."""
-    found = intervals(lambda i, j: {"": measure(i, j)}, real, fake, subsets=subsets, share=share, seed=seed)
-    return found[""]
 
 
 def intervals(
