@@ -235,23 +235,26 @@ def fit(
     run.rewind_log(state.now.nimg)
     fixed = sampling.latents(watch.samples, state.gan.z_dim, train.seed, train.latents)
 
+    learned, held_out = data.split(run.held_out)
+    doctor = Doctor(recipe, len(learned), run.read_log() if recipe.doctor.act != "off" else ())
+
     def sheet() -> Image.Image:
         return sampling.sheet(sampling.draw(state.ema, fixed, compute, state.gan.image_shape[1:]))
 
     def score(seconds: float) -> None:
         scores = {name: value for evaluate in evaluators for name, value in evaluate(state.ema, state.now)}
         if scores:
-            run.log({"nimg": state.now.nimg, "seconds": round(seconds, 3), **scores})
+            run.log(line := {"nimg": state.now.nimg, "seconds": round(seconds, 3), **scores})
+            doctor.see(line)
 
     if state.now.nimg == 0:
         run.save_sample(0, sheet())
     elif evaluators and state.now.nimg not in run.scores():  # killed before it was told
         score(state.seconds)
+    run.prune(watch.keep, _healthy(run, doctor))  # it may have been killed before that
     if finished(state, recipe):
         return state
     means, pace, earlier = Means(), Pace(train, state.now.nimg, state.seconds, state.gan.names()), run.spent()
-    learned, held_out = data.split(run.held_out)
-    doctor = Doctor(recipe, len(learned), run.read_log())
     how, batch = recipe.data, state.gan.batch_at
     stream = Timed(batches(learned, seed=train.seed, nimg=state.now.nimg, batch=batch, flip=how.flip, order=how.order))
 
