@@ -6,7 +6,8 @@ Every contender is a process of its own, as a user would run it, and takes a ste
 machine does falls on all of them. Trust the ratios. Against:
 
 pytorch      the DCGAN of PyTorch's official examples, 64 px, batch 128, written out as one would have it
-keras        the networks of the thesis "CómicGAN" in Keras (tests/test_keras.py), float32, and with Keras's bfloat16;
+keras        the networks of the thesis "CómicGAN" in Keras (tests/test_keras.py), float32, and with Keras's bfloat16
+             where the CPU has units for it;
              --keras names a Python that has boceto, pytest and TensorFlow: see the head of tests/test_keras.py
 lightweight  lightweight-gan 1.2.1 at 64 px: another network, so its ratio tells of the choice of network too; needs a
              Python with torch, and pip install --no-deps lightweight-gan==1.2.1 kornia kornia_rs einops
@@ -286,6 +287,9 @@ def main() -> None:
     from boceto import device
     from boceto.files import write_text
 
+    if "bfloat16" not in device.choose("cpu").label:  # emulated, a step takes minutes
+        for _, _, peers in RACES.values():
+            peers[:] = [peer for peer in peers if "bfloat16" not in peer[0]]
     pythons = {"pytorch": sys.executable, "keras": asked.keras, "lightweight": asked.lightweight}
     print(f"{device.choose('cpu').label}; median of {asked.rounds} rounds, images/s")
     print(f"{'network':38} {'peer':22} {'peer':>8} {'boceto':>8} {'ratio':>7}")
