@@ -11,7 +11,7 @@ from boceto.errors import UsageError, os_errors
 
 FILE = "bench.json"
 # CómicGAN, §4.4.1: what its authors needed, for whoever reads figures of another machine.
-THESIS = "the thesis CómicGAN trained its networks for about 24 h on a Quadro P5000; a laptop's CPU was about 20 times slower"
+THESIS = "the thesis CómicGAN trained for about 24 h on a Quadro P5000; a laptop's CPU was about 20 times slower"
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0)]
@@ -37,6 +37,13 @@ class Machine(Part):
     python: str
     torch: str
     boceto: str
+
+    @property
+    def told(self) -> str:
+        """In one line: CPU, GPU, threads, PyTorch."""
+        gpu = f" · {self.gpu}" if self.gpu else ""
+        threads = f"{self.threads} thread{'' if self.threads == 1 else 's'}"
+        return f"{self.cpu}{gpu} · {threads} · PyTorch {self.torch}"
 
 
 class Training(Part):

@@ -81,7 +81,11 @@ def convolution(account: Account) -> Figure:
     axes.set_xlabel("N, pixels", fontsize=9)
     axes.set_ylabel("seconds", fontsize=9)
     axes.set_xlim(0, max(p.n for p in account.convolution) * 1.15)
-    axes.set_ylim(bottom=0)
+    if len(devices) > 1:  # a GPU would lie flat on the ground
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    else:
+        axes.set_ylim(bottom=0)
     _plain(axes)
     axes.grid(color=GRID, linewidth=0.6)
     _said(figure, account)
@@ -105,7 +109,5 @@ def _plain(axes: Axes) -> None:
 
 def _said(figure: Figure, account: Account) -> None:
     """Beneath a chart: of which machine, and when."""
-    it = account.machine
-    gpu = f" · {it.gpu}" if it.gpu else ""
-    text = f"{it.cpu}{gpu} · {it.threads} threads · PyTorch {it.torch} · {account.date[:10]}"
+    text = f"{account.machine.told} · {account.date[:10]}"
     figure.supxlabel(text, fontsize=8, color=_SOFT, x=0.01, ha="left")

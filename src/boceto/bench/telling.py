@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from boceto.bench.account import Account
+from boceto.bench.account import Account, Machine, Row
 from boceto.errors import UsageError
 from boceto.reporting.tables import digits, table
 
@@ -20,7 +20,7 @@ def rows(account: Account) -> Table:
     return table(_SHORT, [_line(row) for row in account.recipes])
 
 
-def _line(row: Any) -> list[str]:
+def _line(row: Row) -> list[str]:
     found = row.found
     if found is None:
         return [row.name, "failed", *[""] * (len(_SHORT) - 2)]
@@ -33,7 +33,7 @@ def _line(row: Any) -> list[str]:
         f"{found.waiting:.0%}",
         digits(found.drawn_per_second),
         digits(found.drawn_alone_per_second),
-        digits(row.hours),
+        "<0.1" if (row.hours or 0) < 0.1 else digits(row.hours),
     ]
 
 
@@ -42,15 +42,16 @@ def remarks(account: Account) -> Iterator[str]:
     it = account.machine
     if account.recipes:
         tops = ", ".join(f"{top / 1e12:.3g} TFLOP/s in {name}" for name, top in account.ceilings.items())
-        yield (
-            "train: images/s; ceil.: share of what a large matrix product reaches here"
-            f"{f' ({tops})' if tops else ''}; GB: the most the process held; first: seconds to the end of the first step; "
-            "wait: share of the time waiting for pictures; draw: images/s drawn, 64 at a time, and one at a time; hours: "
-            "for all images of the recipe at this rate"
-        )
+        yield "train  images/s in training"
+        yield f"ceil.  share of what a large matrix product reaches here{f': {tops}' if tops else ''}"
+        yield "GB     the most that the process held"
+        yield "first  seconds from nothing to the end of the first step"
+        yield "wait   share of the time in which the next pictures were waited for"
+        yield "draw   images/s drawn, 64 at a time; one: one at a time"
+        yield "hours  for all images of the recipe, at this rate"
         few = [f"{row.name} ({row.found.steps})" for row in account.recipes if row.found and row.found.steps < 5]
         if few:
-            yield f"few steps were timed of {', '.join(few)}: within a fifth or so"
+            yield f"few steps were timed, so this is rough: {', '.join(few)}"
         yield from (f"{row.name}: {row.failed}" for row in account.recipes if row.failed)
     for device in dict.fromkeys(point.device for point in account.convolution):
         last = [point for point in account.convolution if point.device == device][-1]
@@ -63,9 +64,8 @@ def remarks(account: Account) -> Iterator[str]:
             f"{digits(account.data.batched_per_second)} a second in batches"
         )
     yield f"for comparison: {account.thesis}"
-    yield (
-        f"{it.device}; {it.cpu}, {it.cores} cores, {it.ram_gb:g} GB; {it.system}; PyTorch {it.torch}, boceto {it.boceto}"
-    )
+    machine = f"{it.device}; {it.cpu}, {it.cores} cores, {it.ram_gb:g} GB; {it.system}"
+    yield f"{machine}; PyTorch {it.torch}, boceto {it.boceto}"
 
 
 # ── several beside each other ──
@@ -99,14 +99,10 @@ def compare(paths: Sequence[Path], accounts: Sequence[Account]) -> dict[str, Any
 
 def _rates(account: Account) -> dict[str, float]:
     """Everything by which machines can be compared, a second: more is quicker."""
-    found = {}
-    for row in (row for row in account.recipes if row.found):
-        assert row.found
-        found[f"train {row.name}"] = row.found.images_per_second
-    for row in (row for row in account.recipes if row.found):
-        assert row.found
-        found[f"draw {row.name}"] = row.found.drawn_per_second
-        found[f"draw {row.name}, one"] = row.found.drawn_alone_per_second
+    known = {row.name: row.found for row in account.recipes if row.found is not None}
+    found = {f"train {name}": one.images_per_second for name, one in known.items()}
+    for name, one in known.items():
+        found |= {f"draw {name}": one.drawn_per_second, f"draw {name}, one": one.drawn_alone_per_second}
     found |= {f"convolve on {p.device}, N = {p.n}": 10 / p.seconds for p in account.convolution}
     if account.data:
         found["prepare"] = account.data.prepared_per_second
@@ -127,8 +123,5 @@ def compared(told: dict[str, Any]) -> Table:
 def legend(told: dict[str, Any]) -> Iterator[str]:
     """Which letter is which machine."""
     for number, (file, it, date) in enumerate(zip(told["files"], told["machines"], told["dates"], strict=True)):
-        gpu = f", {it['gpu']}" if it["gpu"] else ""
-        yield (
-            f"{chr(ord('A') + number)}  {file}: {it['cpu']}{gpu}, {it['threads']} threads, PyTorch {it['torch']}, "
-            f"boceto {it['boceto']}, {date[:10]}"
-        )
+        machine = Machine.model_validate(it)
+        yield f"{chr(ord('A') + number)}  {file}: {machine.told}, boceto {machine.boceto}, {date[:10]}"
