@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 from itertools import repeat
 from pathlib import Path
 
@@ -15,18 +14,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from boceto import archs, device, recipe
 from boceto.bench import account, convolution, telling, throughput
-from boceto.bench.machine import ceiling, peak_memory_mb
+from boceto.bench.machine import ceiling, machine
 from boceto.bench.pictures import noise
 from boceto.cli import main
 from boceto.clock import Clock
 from boceto.data.batches import batches, indices, mirrored
 from boceto.data.prepared import Prepared
-from boceto.errors import Fault, UsageError
 from boceto.gan import Stage
 from boceto.recipe import Recipe
 from boceto.state import State
 from boceto.training import steps, trial
-from boceto.workers import apart
 
 GROWS = {
     "arch": {"name": "progan", "resolution": 16, "z_dim": 8, "width": 8, "stage_kimg": [1, 2]},
@@ -38,28 +35,54 @@ def boceto(*words: object) -> int:
     return main([str(word) for word in words])
 
 
-@pytest.fixture(scope="module")
-def benched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A benchmark of a tiny recipe, written as JSON to its folder and its standard output."""
-    from conftest import TINY
+@pytest.fixture
+def benched(tmp_path: Path) -> Path:
+    """What a benchmark has written, by hand."""
+    training = account.Training(
+        batch=8,
+        format="float32",
+        images_per_second=345.6,
+        steps=40,
+        seconds=1.0,
+        first_step_s=1.234,
+        waiting=0.01,
+        flops_per_image=1e9,
+        flops_per_second=3.456e11,
+        share=0.25,
+        memory_mb=512.0,
+        memory_before_mb=250.0,
+        gpu_memory_mb=None,
+        drawn_per_second=2345.0,
+        drawn_alone_per_second=678.9,
+    )
+    found = account.Account(
+        date="2026-11-28T10:00:00+00:00",
+        machine=machine(device.choose("cpu")),
+        seconds=1.0,
+        ceilings={"float32": 1.4e12},
+        recipes=(account.Row(recipe="tiny", side=16, grows=False, kimg=1000, found=training),),
+        convolution=(account.Point(device="cpu", n=10, seconds=0.02),),
+        convolution_ended=None,
+        data=account.Data(prepared_per_second=300.0, batched_per_second=90_000.0),
+    )
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench" / account.FILE).write_text(found.model_dump_json(), "utf-8")
+    return tmp_path / "bench"
 
-    folder = tmp_path_factory.mktemp("bench")
-    (folder / "tiny.toml").write_text(recipe.parse(TINY, "tests").to_toml(), "utf-8")
-    patch = pytest.MonkeyPatch()
-    patch.setattr("boceto.bench.running.CONVOLUTION_S", 0.05)
-    patch.setattr("boceto.bench.running._DRAWINGS", 6)
-    try:
-        words = ["--recipes", folder / "tiny.toml", "--seconds", 0.1, "--device", "cpu", "-o", folder / "out"]
-        assert boceto("bench", *words) == 0
-    finally:
-        patch.undo()
-    return folder / "out"
 
-
-def test_a_benchmark_is_whole_and_can_be_read_again(benched: Path) -> None:
+def test_a_benchmark_is_whole_and_can_be_read_again(
+    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tiny.toml").write_text(tiny.to_toml(), "utf-8")
+    monkeypatch.setattr("boceto.bench.running.CONVOLUTION_S", 0.05)
+    monkeypatch.setattr("boceto.bench.running._DRAWINGS", 6)
+    out = tmp_path / "out"
+    words = ["--recipes", tmp_path / "tiny.toml", "--seconds", 0.1, "--device", "cpu", "-o", out, "--json"]
+    assert boceto("bench", *words) == 0
+    found = account.read(out)
+    assert json.loads(capsys.readouterr().out) == found.model_dump(mode="json")
     names = {"bench.json", "bench.png", "bench.svg", "convolution.csv", "convolution.png", "convolution.svg"}
-    assert {path.name for path in benched.iterdir()} == names
-    found = account.read(benched)
+    assert {path.name for path in out.iterdir()} == names
     (row,) = found.recipes
     assert row.name == "tiny" and row.side == 16 and row.found and row.found.batch == 8
     assert row.found.steps > 1 and row.found.format == "float32"
@@ -68,7 +91,7 @@ def test_a_benchmark_is_whole_and_can_be_read_again(benched: Path) -> None:
     assert row.found.share == pytest.approx(row.found.flops_per_second / found.ceilings["float32"])
     assert found.data and found.data.batched_per_second > found.data.prepared_per_second > 0
     assert found.machine.threads == torch.get_num_threads() and found.machine.ram_gb > 0
-    lines = (benched / "convolution.csv").read_text().splitlines()
+    lines = (out / "convolution.csv").read_text().splitlines()
     assert lines[0] == "device,n,seconds" and lines[1].startswith("cpu,10,")
     assert len(lines) == 1 + len(found.convolution) < 1 + len(convolution.SIDES) and found.convolution_ended
 
@@ -214,36 +237,6 @@ def test_the_sweep_ends_by_its_time() -> None:
 
 def test_the_ceiling_is_of_this_world() -> None:
     assert 1e8 < ceiling(device.choose("cpu", "float32")) < 1e16
-
-
-# ── processes ──
-
-
-def hold(megabytes: int) -> float:
-    kept = np.ones(megabytes * 10**6, np.uint8)
-    return peak_memory_mb() if kept.all() else 0.0
-
-
-def fail() -> None:
-    raise UsageError("as it should")
-
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_memory_of_a_process_is_its_own() -> None:
-    large = apart(hold, 300)
-    kept = np.ones(400 * 10**6, np.uint8)  # here
-    small = apart(hold, 10)
-    assert kept.all() and large - small > 200
-
-
-def test_what_fails_apart_fails_here() -> None:
-    with pytest.raises(UsageError, match="as it should"):
-        apart(fail)
-    with pytest.raises(Fault, match="did memory run out"):
-        apart(die)
 
 
 # ── pictures ──

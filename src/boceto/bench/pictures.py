@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
+from boceto.bench.account import Data
 from boceto.data import preparing, sketchbook
+from boceto.data.batches import batches
 from boceto.data.containers import Folder
 from boceto.data.examining import Options, Verdict
 from boceto.data.framing import Frame
@@ -39,8 +42,21 @@ def draw(folder: Path, count: int) -> None:
     sketchbook.write(folder / _DRAWN, count, faults=False, workers=1)
 
 
-def preparing_rate(folder: Path, count: int) -> float:
-    """Drawings a second that one core prepares at 64 px, of those ``draw`` has left in ``folder``."""
+def rates(folder: Path, count: int, noise: Path, seconds: float) -> Data:
+    """How quick pictures come on one core: prepared, of the ``count`` that ``draw`` has left in ``folder``; and in
+    batches from a prepared dataset, for so many seconds.
+    """
     began = time.perf_counter()
     preparing.prepare(folder / _DRAWN, folder / "prepared", size=64, workers=1)
+    prepared = count / (time.perf_counter() - began)
+    return Data(prepared_per_second=prepared, batched_per_second=_batching(noise, seconds))
+
+
+def _batching(data: Path, seconds: float) -> float:
+    """Pictures a second that batches of a prepared dataset come at."""
+    stream = batches(Prepared(data), seed=0, nimg=0, batch=64, flip=True)
+    next(stream)
+    began, count = time.perf_counter(), 0
+    while not count or time.perf_counter() - began < seconds:
+        count += sum(len(pixels) for pixels in islice(stream, 16))
     return count / (time.perf_counter() - began)

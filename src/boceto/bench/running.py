@@ -129,9 +129,7 @@ def _swept(device_name: str, seconds: float, announce: Announce) -> tuple[list[P
 def _data(scratch: Path, announce: Announce) -> Data:
     announce("preparing drawings")
     pictures.draw(scratch, _DRAWINGS)
-    prepared = apart(pictures.preparing_rate, scratch, _DRAWINGS)
-    batched = apart(throughput.batching, _noise(scratch, (64, 64, 3)), 1.0)
-    return Data(prepared_per_second=prepared, batched_per_second=batched)
+    return apart(pictures.rates, scratch, _DRAWINGS, _noise(scratch, (64, 64, 3)), 1.0)
 
 
 def _noise(scratch: Path, shape: Shape) -> Path:

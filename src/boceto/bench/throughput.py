@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from itertools import islice, repeat
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from torch.utils.flop_counter import flop_registry
 
 from boceto import device, sampling
 from boceto.bench.account import Training
-from boceto.bench.machine import ceiling, peak_memory_mb
+from boceto.bench.machine import ceiling
+from boceto.bench.memory import peak_memory_mb
 from boceto.clock import Clock
 from boceto.data.batches import batches
 from boceto.data.prepared import Prepared
@@ -132,14 +133,4 @@ def _rate(generator: torch.nn.Module, z: torch.Tensor, compute: Compute, seconds
     while not count or time.perf_counter() - began < seconds:
         sampling.draw(generator, z, compute)  # it ends on the CPU, so the device need not be waited for
         count += len(z)
-    return count / (time.perf_counter() - began)
-
-
-def batching(data: Path, seconds: float, batch: int = 64, flip: bool = True) -> float:
-    """Pictures a second that batches of a prepared dataset come at."""
-    stream = batches(Prepared(data), seed=0, nimg=0, batch=batch, flip=flip)
-    next(stream)
-    began, count = time.perf_counter(), 0
-    while not count or time.perf_counter() - began < seconds:
-        count += sum(len(pixels) for pixels in islice(stream, 16))
     return count / (time.perf_counter() - began)
