@@ -214,10 +214,10 @@ def main() -> None:
     print()
     exponents = {}
     for of in ("dcgan", "progan"):
-        line = [p for p in points if p.series == "resolution" and p.of == of]
-        if len(line) > 1:
-            exponents[of] = exponent(line)
-            print(f"{of}: time grows as pixels to the power of {exponents[of]:.2f}, {len(line)} points")
+        larger = [p for p in points if p.series == "resolution" and p.of == of]
+        if len(larger) > 1:
+            exponents[of] = exponent(larger)
+            print(f"{of}: time grows as pixels to the power of {exponents[of]:.2f}, {len(larger)} points")
     many = [p for p in points if p.series == "dataset"]
     if len(many) > 1:
         each = (many[-1].memory_mb - many[0].memory_mb) * 1e6 / (many[-1].x - many[0].x)

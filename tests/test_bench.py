@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from itertools import repeat
 from pathlib import Path
+from subprocess import PIPE
 
 import numpy as np
 import pytest
@@ -162,6 +167,24 @@ def test_wrong_use_ends_in_one_sentence(
 def test_a_device_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert boceto("bench", "--device", "cuda", "-o", tmp_path / "out") == 2
     assert "not available" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no signals as these")
+def test_ctrl_c_ends_it_quietly_and_leaves_nothing(tiny: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(tiny.to_toml(), "utf-8")
+    words = ["bench", "--recipes", tmp_path / "tiny.toml", "--seconds", 600, "-o", tmp_path / "out"]
+    place = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    (tmp_path / "tmp").mkdir()
+    command = [sys.executable, "-m", "boceto", *map(str, words)]
+    with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True, env=place, start_new_session=True) as process:
+        assert process.stdout and "tiny" in process.stdout.readline()
+        time.sleep(1)  # the process that measures is starting, or measures
+        os.killpg(process.pid, signal.SIGINT)  # all of them, as a terminal does
+        _, complaint = process.communicate(timeout=60)
+    assert process.returncode == 1 and complaint == "boceto: interrupted; what was saved before stands\n"
+    assert not list((tmp_path / "out").iterdir()) and not list((tmp_path / "tmp").iterdir())
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
 
 
 # ── what is measured ──

@@ -16,9 +16,9 @@ def peak_memory_mb() -> float:
                 return int(line.split()[1]) * 1024 / 1e6
     except OSError:
         pass
-    memory = psutil.Process().memory_info()
-    if hasattr(memory, "peak_wset"):  # Windows
-        return float(memory.peak_wset) / 1e6
+    peak = getattr(psutil.Process().memory_info(), "peak_wset", None)  # Windows
+    if peak is not None:
+        return float(peak) / 1e6
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if platform.system() == "Darwin" else 1024) / 1e6

@@ -91,7 +91,7 @@ class Counting(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.flops = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -109,7 +109,8 @@ def training_flops(state: State, recipe: Recipe) -> float:
     """
     every = recipe.objective.r1_every if recipe.objective.r1_gamma or recipe.objective.r2_gamma else 1
     few = np.zeros((10 if recipe.balance.fake_as_real else 2, *state.gan.image_shape), np.uint8)
-    ticks, counted, nimg = steps(state, repeat(few), state.compute, recipe), [], state.now.nimg
+    ticks, nimg = steps(state, repeat(few), state.compute, recipe), state.now.nimg
+    counted: list[float] = []
     for step in range(min(every, 2)):
         state.now = Clock(nimg=nimg, step=step)
         with Counting() as count:
