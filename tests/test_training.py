@@ -300,6 +300,13 @@ def test_samples_are_a_function_of_the_seed(tiny: Recipe, data: Prepared, tmp_pa
     assert (alike == alike[0]).all()
 
 
+def test_the_quickest_format_draws_nearly_the_same(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
+    folder = go(tiny, data, tmp_path / "run").folder
+    exact, rounded = (boceto.load(folder, precision=kind).sample(9) for kind in ("float32", "bfloat16"))  # type: ignore[arg-type]
+    assert not np.array_equal(exact, rounded)
+    assert np.abs(exact.astype(int) - rounded).max() <= 8
+
+
 def test_snapshots_by_name(tiny: Recipe, data: Prepared, tmp_path: Path) -> None:
     folder = go(tiny, data, tmp_path / "run").folder
     assert boceto.load(folder, "000000032").nimg == 32

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from boceto import archs, device, recipe
 from boceto.clock import Clock
-from boceto.device import Compute
+from boceto.device import Compute, Precision
 from boceto.errors import Fault, UsageError
 from boceto.files import image_format, load_tensors, restore, write_image
 from boceto.gan import GAN
@@ -72,14 +72,19 @@ def sheet(images: Images, columns: int | None = None, gap: int = 2, scale: int =
 class Model:
     """A trained generator, ready to draw: ``boceto.load(RUN).sample(n, seed)``."""
 
-    def __init__(self, folder: Path | str, snapshot: str = "last", device_name: str = "auto") -> None:
-        """Open a run's snapshot. Raises UsageError (no such run or snapshot) or Fault (a snapshot cut short)."""
+    def __init__(
+        self, folder: Path | str, snapshot: str = "last", device_name: str = "auto", precision: Precision = "float32"
+    ) -> None:
+        """Open a run's snapshot, to draw in that number format: ``auto`` is the quickest here.
+
+        Raises UsageError (no such run or snapshot) or Fault (a snapshot cut short).
+        """
         self.run = Run(folder)
         self.path = self.run.snapshot(snapshot)
         gan, self.nimg = _restored(self.path, ("ema",))
         self.recipe, self.image_shape = gan.recipe, gan.image_shape
         self.z_dim = gan.z_dim
-        self.compute = device.choose(device_name, "float32")
+        self.compute = device.choose(device_name, precision)
         self.generator = gan.generator.eval()
         self.compute.place(self.generator)
 
@@ -96,7 +101,8 @@ class Model:
             kind = self.recipe.train.latents
             mean = 0.5 if kind == "uniform" else 0.0
             z = mean + psi * (latents(n, self.z_dim, seed, kind) - mean)
-            return draw(self.generator, z, self.compute)
+            with self.compute.autocast():
+                return draw(self.generator, z, self.compute)
 
 
 def write_sheet(
@@ -126,9 +132,11 @@ def write_sheet(
     return paths
 
 
-def load(folder: Path | str, snapshot: str = "last", device_name: str = "auto") -> Model:
-    """Open a run's trained generator."""
-    return Model(folder, snapshot, device_name)
+def load(
+    folder: Path | str, snapshot: str = "last", device_name: str = "auto", precision: Precision = "float32"
+) -> Model:
+    """Open a run's trained generator, to draw in that number format: ``auto`` is the quickest here."""
+    return Model(folder, snapshot, device_name, precision)
 
 
 def load_gan(folder: Path | str, snapshot: str = "last") -> GAN:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -23,6 +23,7 @@ def sample(
     columns: int | None = None,
     scale: int = 1,
     separate: Path | None = None,
+    precision: Literal["float32", "auto", "bfloat16"] = "float32",
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -50,11 +51,13 @@ def sample(
         Enlarge the sheet so many times.
     separate
         Also write every picture alone into this folder.
+    precision
+        float32 draws the same on every machine; auto takes what is quickest here, and may differ a little.
     """
     from boceto import sampling
     from boceto.terminal import say
 
-    model = sampling.load(run, snapshot, device)
+    model = sampling.load(run, snapshot, device, precision)
     written = sampling.write_sheet(model, out, n, seed, psi, columns=columns, scale=scale, separate=separate)
     if as_json:
         print_json(
