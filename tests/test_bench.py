@@ -13,6 +13,7 @@ from pathlib import Path
 from subprocess import PIPE
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -183,8 +184,17 @@ def test_ctrl_c_ends_it_quietly_and_leaves_nothing(tiny: Recipe, tmp_path: Path)
         _, complaint = process.communicate(timeout=60)
     assert process.returncode == 1 and complaint == "boceto: interrupted; what was saved before stands\n"
     assert not list((tmp_path / "out").iterdir()) and not list((tmp_path / "tmp").iterdir())
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
+    deadline = time.monotonic() + 60
+    while any(alive(other, process.pid) for other in psutil.process_iter()):
+        assert time.monotonic() < deadline, "a process goes on"
+        time.sleep(0.1)
+
+
+def alive(process: psutil.Process, group: int) -> bool:
+    try:
+        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
+    except (OSError, psutil.Error):
+        return False
 
 
 # ── what is measured ──

@@ -51,6 +51,8 @@ def measure(task: Task, data: Path) -> Training:
     """
     recipe, nimg = task.stage.recipe, task.stage.nimg
     compute = device.choose(task.device, recipe.train.precision)
+    if compute.device.type == "cpu":
+        device.reuse_freed_memory()  # as ``fit`` does
     best = ceiling(compute)
     before, began = peak_memory_mb(), time.perf_counter()
     with device.memory_errors(f"train {task.name}", "a smaller batch (train.batch), or train.micro_batch"):
