@@ -32,7 +32,7 @@ FLOORS = [
     ["sampling", "watching", "metrics", "doctor", "tracking"],
     ["state", "scoring"],
     ["training", "reporting"],
-    ["evaluating", "theory"],
+    ["evaluating", "theory", "bench"],
     ["starting", "originality", "tagging"],
     ["terminal"],
     ["demo", "ladder"],

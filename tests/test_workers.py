@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from boceto.errors import Fault
-from boceto.workers import spread
+from boceto.bench.memory import peak_memory_mb
+from boceto.errors import Fault, UsageError
+from boceto.workers import apart, spread
 
 SLOW = """
 import os, sys, time
@@ -75,3 +77,33 @@ def wait(until: Callable[[], bool], seconds: float = 60) -> None:
     while not until():
         assert time.monotonic() < deadline, "in vain"
         time.sleep(0.05)
+
+
+# ── a process for one thing alone ──
+
+
+def hold(megabytes: int) -> float:
+    kept = np.ones(megabytes * 10**6, np.uint8)
+    return peak_memory_mb() if kept.all() else 0.0
+
+
+def fail() -> None:
+    raise UsageError("as it should")
+
+
+def die_at_once() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_memory_of_a_process_is_its_own() -> None:
+    large = apart(hold, 300)
+    kept = np.ones(400 * 10**6, np.uint8)  # here
+    small = apart(hold, 10)
+    assert kept.all() and large - small > 200
+
+
+def test_what_fails_apart_fails_here() -> None:
+    with pytest.raises(UsageError, match="as it should"):
+        apart(fail)
+    with pytest.raises(Fault, match="did memory run out"):
+        apart(die_at_once)

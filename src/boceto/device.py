@@ -59,6 +59,13 @@ class Compute:
             used["gpu_memory_mb"] = round(torch.cuda.max_memory_allocated() / 1e6, 1)
         return used
 
+    def wait(self) -> None:
+        """Until all that was asked of the device is computed: before a clock is read."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        elif self.device.type == "mps":
+            torch.mps.synchronize()
+
     def forget(self) -> None:
         """Give back what is no longer used: after memory has run out."""
         gc.collect()

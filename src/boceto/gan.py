@@ -69,6 +69,21 @@ class Terms:
         return cls(losses, watch, torch.stack(zeros).mean() if zeros else None, told)
 
 
+@dataclass(frozen=True)
+class Stage:
+    """A form that a net takes in time: pictures of ``side`` pixels, for ``kimg`` thousand images of a whole training.
+
+    ``recipe`` is a trial of it alone: after ``nimg`` images its net has that form, and keeps it. ``shape`` (H, W, C) is
+    that of the pictures it learns from.
+    """
+
+    shape: tuple[int, int, int]
+    side: int
+    kimg: float
+    recipe: Recipe
+    nimg: int = 0
+
+
 _OF_TIME = ("start", "stage_kimg", "stage_batch")  # what no network's size depends on
 
 
@@ -178,6 +193,11 @@ class GAN(nn.Module, ABC):
         ``speed(recipe, nimg)`` measures, in images/s, how fast a recipe trains here after so many images.
         """
         return {}
+
+    def stages(self) -> list[Stage]:
+        """The forms it takes in time, in their order; a single one, unless it grows."""
+        channels, height, width = self.image_shape
+        return [Stage((height, width, channels), height, self.recipe.train.kimg, self.recipe)]
 
     def batch_at(self, nimg: int) -> int:
         """Pictures in the batch that follows after ``nimg`` images."""

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
@@ -58,6 +58,44 @@ def spread(task: Callable[[T], R], parts: Iterable[T], workers: int | None = Non
     finally:
         with _deaf():
             pool.shutdown(cancel_futures=True)
+
+
+def apart(task: Callable[..., R], *arguments: object) -> R:
+    """``task(*arguments)`` in a process spawned for it alone, so that what it takes of memory is its own.
+
+    ``task`` must be a function of a module. Whatever it raises is raised here; Fault if the process is killed. It ends
+    at once with Ctrl-C here.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(theirs, task, arguments), daemon=True)
+    try:
+        with _deaf():  # which it inherits, so that Ctrl-C is quiet while it starts
+            process.start()
+        theirs.close()
+        succeeded, answer = ours.recv()
+    except EOFError as error:
+        process.join()
+        raise Fault(
+            f"the process that worked on it ended before its time (exit code {process.exitcode}); did memory run out?"
+        ) from error
+    finally:
+        if process.pid is not None:
+            process.kill()
+            process.join()
+        ours.close()
+    if not succeeded:
+        raise answer
+    result: R = answer
+    return result
+
+
+def _answer(into: connection.Connection, task: Callable[..., object], arguments: Sequence[object]) -> None:
+    _belong_to_parent()
+    try:
+        into.send((True, task(*arguments)))
+    except Exception as error:
+        into.send((False, error))
 
 
 @contextlib.contextmanager

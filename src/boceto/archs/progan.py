@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from boceto.clock import Clock
 from boceto.errors import UsageError
-from boceto.gan import GAN
+from boceto.gan import GAN, Stage
 from boceto.nn.layers import Equalised, MinibatchStd, PixelNorm, max_norm
 from boceto.recipe import Long, Recipe, Section
 
@@ -256,8 +256,8 @@ class ProGAN(GAN):
         else:
             shares = [3**stage for stage in stages]
             lengths = [
-                self._speed(stage, speed) * minutes * 60 / 1000 * share / sum(shares)
-                for stage, share in zip(stages, shares, strict=True)
+                speed(stage.recipe, stage.nimg) * minutes * 60 / 1000 * share / sum(shares)
+                for stage, share in zip(self.stages(), shares, strict=True)
             ]
             least = min(1.0, self.recipe.train.kimg / sum(lengths))  # train.kimg may end it before the minutes do
             lengths = [least * length for length in lengths]
@@ -274,10 +274,20 @@ class ProGAN(GAN):
             f"train.kimg = {kimg:g} ends it before"
         )
 
-    def _speed(self, stage: int, speed: Callable[[Recipe, int], float]) -> float:
-        """Images/s of a stage, from a trial that spends one batch on each before it and never leaves it."""
-        trial = self.recipe.changed([f"arch.stage_kimg={[0.001] * stage + [1e6]}"])
-        return speed(trial, sum(self._batch(before) for before in range(self._first, stage)))
+    def stages(self) -> list[Stage]:
+        """Each as it is trained here; a trial spends one batch on each stage before it and never leaves it."""
+        last, end = len(self._sides) - 1, self.recipe.train.kimg * 1000
+        begins = dict(self._begins())
+        return [
+            Stage(
+                (self.config.resolution, self.config.resolution, self.config.channels),
+                self._sides[stage],
+                max(0.0, (end if stage == last else min(end, begins[stage + 1])) - begin) / 1000,
+                self.recipe.changed([f"arch.stage_kimg={[0.001] * stage + [1e6]}"]),
+                sum(self._batch(before) for before in range(self._first, stage)),
+            )
+            for stage, begin in begins.items()
+        ]
 
     def milestone(self, now: Clock) -> bool:
         return self.generator.side != self._sides[self._stage(now.nimg)]

@@ -11,7 +11,7 @@ from io import TextIOWrapper
 
 from cyclopts import CycloptsError
 
-from boceto.cli import drawings, judging, runs, training  # noqa: F401  importing them makes their commands known
+from boceto.cli import benching, drawings, judging, runs, training  # noqa: F401  importing them makes their commands known
 from boceto.cli.door import app
 from boceto.errors import BocetoError, os_fault
 

@@ -8,7 +8,6 @@ DATA/quarantine.csv     every picture left out: stage, reason, path
 
 from __future__ import annotations
 
-import bisect
 import hashlib
 import json
 from collections.abc import Callable, Iterable
@@ -58,7 +57,7 @@ class Part:
 
     def gather(self, indices: Iterable[int]) -> NDArray[np.uint8]:
         """Copy the pictures of these numbers (0 … len−1): uint8 (n, H, W, C)."""
-        return self._whole.gather(self.numbers[np.asarray(list(indices), dtype=np.int64)])
+        return self._whole.gather(self.numbers[_numbers(indices)])
 
 
 class Prepared:
@@ -83,7 +82,7 @@ class Prepared:
         if not path.is_file() or path.stat().st_size != entry["bytes"]:
             raise Fault(f"shard {path} is missing or cut short; {remedy}")
         try:
-            shard: NDArray[np.uint8] = np.lib.format.open_memmap(path, mode="r")
+            shard: NDArray[np.uint8] = np.asarray(np.lib.format.open_memmap(path, mode="r"))
         except (ValueError, OSError, EOFError) as error:
             raise Fault(f"shard {path} cannot be read ({error}); {remedy}") from error
         height, width, channels = self.shape
@@ -121,13 +120,14 @@ class Prepared:
         return both[..., : self.shape[2]], both[..., self.shape[2] :]
 
     def _stored(self, indices: Iterable[int]) -> NDArray[np.uint8]:
-        chosen = np.asarray(list(indices), dtype=np.int64)
+        chosen = _numbers(indices)
         if len(self._shards) == 1:
             return self._shards[0][chosen]
         out = np.empty((len(chosen), *self._shards[0].shape[1:]), dtype=np.uint8)
-        for position, index in enumerate(chosen):
-            shard = bisect.bisect_right(self._ends, index)
-            out[position] = self._shards[shard][index - (self._ends[shard - 1] if shard else 0)]
+        places = np.searchsorted(self._ends, chosen, side="right")
+        for place in np.unique(places):
+            here, begin = places == place, self._ends[place - 1] if place else 0
+            out[here] = self._shards[place][chosen[here] - begin]
         return out
 
     def records(self) -> list[sources.Record]:
@@ -182,6 +182,10 @@ class Prepared:
         if stretch := m.get("stretch"):
             said.append(f"sides stretched by {stretch['mean']:.2f} on average, {stretch['largest']:.2f} at most")
         return "; ".join(said)
+
+
+def _numbers(indices: Iterable[int]) -> NDArray[np.int64]:
+    return np.asarray(indices if isinstance(indices, np.ndarray) else list(indices), dtype=np.int64)
 
 
 def held_out(count: int, share: float) -> int:
