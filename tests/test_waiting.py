@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from test_architecture import TINY
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -29,12 +28,13 @@ from boceto.device import Compute, Stopwatch, choose
 from boceto.state import State
 from boceto.training import steps
 from boceto.watching import Means, Timed
+from test_architecture import TINY
 
 # What a GPU must have finished before the CPU can go on: a number, or a size that depends on numbers.
 WAITS = {"_local_scalar_dense", "item", "is_nonzero", "nonzero", "masked_select", "equal", "unique_dim", "_unique2"}
 
 
-class Waited(AssertionError):
+class WaitedError(AssertionError):
     pass
 
 
@@ -54,12 +54,12 @@ class NothingWaits(TorchDispatchMode):
         here = any(isinstance(x, Tensor) and x.device.type == self._device for x in args)
         by_number = name in WAITS or by_mask or (name == "repeat_interleave" and "Tensor" in func._overloadname)
         if here and by_number:
-            raise Waited(str(func))
+            raise WaitedError(str(func))
         found = func(*args, **kwargs)
         blocking = name in ("_to_copy", "copy_") and not kwargs.get("non_blocking")
         devices = {x.device.type for x in (found, *args) if isinstance(x, Tensor) and (x.dim() or x is found)}
         if blocking and len(devices) > 1:
-            raise Waited(f"{func} from one device to another")
+            raise WaitedError(f"{func} from one device to another")
         return found
 
 
@@ -68,7 +68,7 @@ class NothingBuilt(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.tensor and str((kwargs or {}).get("device")) != "cpu":
-            raise Waited("torch.tensor")
+            raise WaitedError("torch.tensor")
         return func(*args, **(kwargs or {}))
 
 
@@ -128,7 +128,7 @@ def test_between_two_log_lines_nothing_waits(name: str, device: str) -> None:
     ],
 )
 def test_what_waits_is_seen(wait: Any) -> None:
-    with NothingWaits("cpu"), NothingBuilt(), pytest.raises(Waited):
+    with NothingWaits("cpu"), NothingBuilt(), pytest.raises(WaitedError):
         wait(torch.ones(3))
 
 

@@ -53,7 +53,7 @@ class Compiler:
         if self._until and now.nimg >= self._until:
             self._let_go()
         if not self._until and self._is_wanted(progress):
-            self._state.reach(now)  # as the next step would, so that it is the next form that is compiled
+            self._state.begin_step()  # it may grow, and it is the next form that is to be compiled
             self._compile()
 
     def _is_wanted(self, progress: Progress | None) -> bool:
@@ -78,7 +78,7 @@ class Compiler:
         except Exception as error:  # no C compiler, no Triton, a fault of the compiler: whatever it is, there is a way
             self._mode = "off"
             self._let_go()
-            why = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            why = " ".join(str(error).split())[:160] or type(error).__name__
             self._say(f"compiling the nets failed, so they go on as they are ({why})")
         else:
             self._say(f"both nets compiled in {time.monotonic() - began:.0f} s")

@@ -71,8 +71,7 @@ def steps(
     gan, how, stream = state.gan, recipe.balance, iter(pictures)
     for pixels in stream:
         now = state.now
-        torch.manual_seed(_step_seed(recipe.train.seed, now.nimg))
-        state.reach(now)
+        state.begin_step()
         # What is looked at more closely, if this step ends a log line; else None.
         due = now.tick(len(pixels) * at(now, how.d_turns)).due(recipe.watch.log_kimg)
         probed: dict[str, Tensor] | None = {} if due else None
@@ -201,10 +200,6 @@ def _watched(d: Terms, g: Terms, planted: Tensor | None) -> dict[str, Tensor]:
         watched[f"d/{name}_score"] = (logits.sigmoid() * true).sum() / true.sum()
         watched[f"d/{name}_right"] = (((logits > 0) == (name == "real")) * true).sum() / true.sum()
     return watched
-
-
-def _step_seed(seed: int, nimg: int) -> int:
-    return int(np.random.SeedSequence([seed, nimg]).generate_state(1, np.uint64)[0] >> 1)
 
 
 def _say_nothing(progress: Progress) -> None:
