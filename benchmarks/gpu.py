@@ -1,7 +1,7 @@
 """How quick is training on a GPU? One call, one table, and whether the targets are reached.
 
     .venv/bin/python benchmarks/gpu.py [--seconds 420]             on an NVIDIA card
-    .venv/bin/python benchmarks/gpu.py --device cpu --quick        does it run at all? tiny sizes, no figure to be quoted
+    .venv/bin/python benchmarks/gpu.py --device cpu --quick        does it run at all? tiny sizes, nothing to quote
 
 What is compared takes turns in one process; times are those of the device (CUDA events), medians of several rounds.
 
@@ -9,8 +9,8 @@ What is compared takes turns in one process; times are those of the device (CUDA
     ProGAN        the widest stages of the thesis's network, plain and compiled, without penalties; the arithmetic is
                   counted, and told as a share of what the card does in a product of large bfloat16 matrices
     drawing       sheets from a DCGAN, in float32
-    data          a training as it is, from a file of pictures of 64 px: how long the GPU waits for batches; and how many
-                  pictures a second come to the device when nothing is computed
+    data          a training as it is, from a file of pictures of 64 px: how long the GPU waits for batches; and how
+                  many pictures a second come to the device when nothing is computed
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Sizes:
     product: int = 8192
     rounds: int = 9
     each: int = 10  # steps of one contender before the next has its turn
-    stages: tuple[tuple[int, int], ...] = ((16, 128), (32, 128), (64, 64), (128, 32))  # side, batch
+    stages: tuple[tuple[int, int], ...] = ((16, 128), (32, 128), (64, 64), (128, 32))  # side, batch; the widest first
     progan_width: int = 256
     data_s: float = 15.0
 
@@ -272,7 +272,8 @@ class Stored:
         return len(self._pixels)
 
     def gather(self, indices: Iterable[int]) -> NDArray[np.uint8]:
-        return self._pixels[np.asarray(list(indices))]
+        pixels: NDArray[np.uint8] = self._pixels[np.asarray(list(indices))]
+        return pixels
 
 
 def feed(bench: Bench) -> float:
@@ -344,28 +345,29 @@ def main() -> None:
     bench = Bench(TINY if arguments.quick else Sizes(), arguments.device, arguments.seconds)
     began = time.monotonic()
     speedup = share = waiting = None
-    shares: list[float] = []
+    shares: dict[int, float] = {}
     with bench.part("ceiling", 0):
         most = ceiling(bench)
     with bench.part("DCGAN 64", 30) as enough:
         if enough:
             speedup = compare_dcgan(bench)
-    for side, batch in reversed(bench.sizes.stages):
+    for side, batch in bench.sizes.stages:
         with bench.part(f"ProGAN {side} px", 60) as enough:
             if enough:
-                shares.append(compare_stage(bench, side, batch, most))
+                shares[side] = compare_stage(bench, side, batch, most)
     with bench.part("drawing", 20) as enough:
         if enough:
             draw(bench)
     with bench.part("data", 20) as enough:
         if enough:
             waiting = feed(bench)
-    share = min(shares) if len(shares) == len(bench.sizes.stages) else None
+    widest = [shares[side] for side, _ in bench.sizes.stages[:2] if side in shares]
+    share = min(widest) if len(widest) == 2 else None
     print(f"{bench.compute.label}; PyTorch {torch.__version__}; {time.monotonic() - began:.0f} s\n")
     print(table(bench.rows))
     print()
     print(target(f"a DCGAN step ≥ 2 × the plain one: {_said(speedup, '.2f')}", speedup, (speedup or 0) >= 2))
-    print(target(f"ProGAN's widest stages ≥ 50 % of the ceiling: {_said(share, '.1%')}", share, (share or 0) >= 0.5))
+    print(target(f"ProGAN at 16 and 32 px ≥ 50 % of the ceiling: {_said(share, '.1%')}", share, (share or 0) >= 0.5))
     fine = waiting is not None and waiting < 0.02
     print(target(f"< 2 % of the time waiting for data: {_said(waiting, '.2%')}", waiting, fine))
 

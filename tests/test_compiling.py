@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from torch._dynamo.utils import counters
 
 from boceto import archs, compiling, recipe
@@ -34,9 +35,11 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     torch.compiler.reset()
 
 
-def trained(name: str, mode: str, count: int = 3, said: list[str] | None = None, **objective: Any) -> State:
+def trained(
+    name: str, mode: str, count: int = 3, *, objective: dict[str, float] | None = None, said: list[str] | None = None
+) -> State:
     """Steps as ``fit`` takes them, with the nets compiled or not."""
-    table: dict[str, Any] = {"arch": {"name": name, **TINY[name]}, "objective": objective}
+    table: dict[str, Any] = {"arch": {"name": name, **TINY[name]}, "objective": objective or {}}
     table["arch"] |= {"d_norm": "none"} if name in ("dcgan", "convolutional") and objective else {}
     table["arch"] |= {"d_dropout": 0} if name == "convolutional" else {}  # its masks are other ones when compiled
     table["arch"] |= {"fade_share": 1.0, "alpha_start": 0.0} if name == "progan" else {}
@@ -47,7 +50,8 @@ def trained(name: str, mode: str, count: int = 3, said: list[str] | None = None,
     random = np.random.Generator(np.random.PCG64(0))
     images = random.integers(0, 256, (count, 8, *state.gan.image_shape), dtype=np.uint8)
     held_out = images[0, :5]
-    with Compiler(state, [].append if said is None else said.append) as compiler:
+    said = [] if said is None else said
+    with Compiler(state, said.append) as compiler:
         for _ in steps(state, images, compute, wanted, lambda nimg: held_out):
             compiled = [isinstance(net.forward, Compiled) for net in (state.gan.generator, state.gan.discriminator)]
             assert compiled == [mode == "on"] * 2
@@ -78,8 +82,8 @@ def test_compiled_nets_learn_the_same(
     """With backends that run what was traced as it is. ProGAN grows after two batches, and its fade ends two later."""
     monkeypatch.setattr(compiling, "_BACKEND", backend)
     count, said = (6 if name == "progan" else 3), list[str]()
-    plain = trained(name, "off", count, **objective)
-    compiled = trained(name, "on", count, said, **objective)
+    plain = trained(name, "off", count, objective=objective)
+    compiled = trained(name, "on", count, objective=objective, said=said)
     assert_close(plain, compiled, 1e-5)
     assert all(line.startswith("both nets compiled in ") for line in said), said
     assert len(said) == (3 if name == "progan" else 1), "once, and anew in every form"
@@ -180,9 +184,12 @@ def test_a_compiled_net_keeps_its_names_and_its_plain_way(tiny: Recipe, monkeypa
         compiler._compile()
         assert list(state.gan.state_dict()) == names
         calls: list[int] = []
-        monkeypatch.setattr(
-            Compiled, "__call__", lambda self, *inputs: calls.append(1) or compiling._learning(self._net, *inputs)
-        )
+
+        def counted(self: Compiled, *inputs: Tensor) -> Tensor:
+            calls.append(len(inputs))
+            return compiling._standing(self._net, *inputs)
+
+        monkeypatch.setattr(Compiled, "__call__", counted)
         images = torch.zeros(2, 3, 16, 16)
         state.gan.judge(images)
         assert len(calls) == 1

@@ -42,7 +42,7 @@ class NothingWaits(TorchDispatchMode):
     """Raises at an operation on tensors of ``device`` that would wait for it, if it were a GPU."""
 
     def __init__(self, device: str) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._device = device
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -89,7 +89,7 @@ ALL = {
 
 def trained(name: str, device: str, count: int = 5) -> None:
     """Steps of an architecture with all that can be asked of it, its means kept; a log line is due now and then."""
-    table = {"arch": {"name": name, **TINY[name]}, **ALL}
+    table: dict[str, Any] = {"arch": {"name": name, **TINY[name]}, **ALL}
     if name == "vae":
         table = {key: part for key, part in table.items() if key not in ("objective", "balance", "augment")}
     else:

@@ -102,7 +102,7 @@ class Compiled:
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         way = self._learning if next(self._net.parameters()).requires_grad else self._standing
-        return cast(Tensor, way(self._net, *inputs))
+        return way(self._net, *inputs)
 
 
 # Two functions that do the same: compiled code belongs to a function, and is not compiled anew because weights have
