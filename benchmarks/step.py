@@ -80,6 +80,7 @@ def main() -> None:
         "boceto float32": ours(arguments.batch, "float32"),
         "boceto auto": ours(arguments.batch, "auto"),
     }
+    device.reuse_freed_memory()  # all contenders have it, though only ours would in its own process
     print(f"{device.choose('cpu').label}; DCGAN 64, batch {arguments.batch}, median of {arguments.rounds} rounds")
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for round_ in range(arguments.rounds + 1):

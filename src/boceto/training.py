@@ -29,7 +29,7 @@ from boceto.compiling import Compiler
 from boceto.data.ahead import fed
 from boceto.data.batches import batches, look
 from boceto.data.prepared import Prepared
-from boceto.device import Compute
+from boceto.device import Compute, reuse_freed_memory
 from boceto.doctor import Doctor, Finding, treatment
 from boceto.energy import Meter
 from boceto.errors import Fault
@@ -234,6 +234,8 @@ def fit(
     """
     recipe = run.treated
     train, watch = recipe.train, recipe.watch
+    if compute.device.type == "cpu":
+        reuse_freed_memory()
     state = _begin(run, compute, origin)
     run.rewind_log(state.now.nimg)
     fixed = sampling.latents(watch.samples, state.gan.z_dim, train.seed, train.latents)

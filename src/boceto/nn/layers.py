@@ -1,7 +1,6 @@
 """Layers: PyTorch's own, in the form that is quickest where PyTorch's kernels are slow, and those it does not have.
 
-A convolution whose kernel covers its whole map is a dense layer. Said as one, the CPU's matrix unit does it: same
-weights, same result, same gradients (equal to 1e-13 in float64), several times faster at the ends of a DCGAN.
+Convolutions take the form that is quickest: PyTorch's, or one matrix product (``products``).
 
 "SAME" is TensorFlow's padding: an output of ⌈n / stride⌉, the odd pixel of padding at the bottom and on the right.
 """
@@ -15,6 +14,8 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from boceto.nn import products
 
 Activation = Literal["relu", "leaky-relu", "elu", "selu", "tanh", "sigmoid"]
 
@@ -37,24 +38,27 @@ def activation(name: Activation, slope: float = 0.2) -> nn.Module:
 
 
 class Conv2d(nn.Conv2d):
-    """``nn.Conv2d``; where kernel and map coincide, (N, C, k, k) → (N, O, 1, 1) is one matrix product."""
+    """``nn.Conv2d`` in its quickest form: (N, C, H, W) → (N, O, h, w)."""
+
+    def __init__(
+        self, below: int, width: int, kernel: int, stride: int = 1, padding: int = 0, bias: bool = True
+    ) -> None:
+        super().__init__(below, width, kernel, stride, padding, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        if tuple(x.shape[2:]) != self.kernel_size or self.padding != (0, 0) or self.groups != 1:
-            return super().forward(x)
-        return F.linear(x.flatten(1), self.weight.flatten(1), self.bias)[:, :, None, None]
+        return products.conv2d(x, self.weight, self.bias, self.stride[0], _square(self.padding))
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
-    """``nn.ConvTranspose2d``; on a single pixel, (N, C, 1, 1) → (N, O, k, k) is one matrix product."""
+    """``nn.ConvTranspose2d`` in its quickest form: (N, C, h, w) → (N, O, H, W)."""
+
+    def __init__(
+        self, below: int, width: int, kernel: int, stride: int = 1, padding: int = 0, bias: bool = True
+    ) -> None:
+        super().__init__(below, width, kernel, stride, padding, bias=bias)
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        plain = self.padding == (0, 0) and self.output_padding == (0, 0) and self.groups == 1
-        if tuple(x.shape[2:]) != (1, 1) or not plain or output_size is not None:
-            return super().forward(x, output_size)
-        y = F.linear(x.flatten(1), self.weight.flatten(1).t())
-        y = y.view(len(x), self.out_channels, *self.kernel_size)
-        return y if self.bias is None else y + self.bias[:, None, None]
+        return products.conv_transpose2d(x, self.weight, self.bias, self.stride[0], _square(self.padding))
 
 
 class SameConv2d(nn.Conv2d):
@@ -66,7 +70,7 @@ class SameConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         pads = [self._pad(side) for side in x.shape[2:]]
         weight = _wider(self.weight, *(before != after for before, after in pads))
-        return F.conv2d(x, weight, self.bias, self.stride, [after for _, after in pads])
+        return products.conv2d(x, weight, self.bias, self.stride[0], (pads[0][1], pads[1][1]))
 
     def _pad(self, side: int) -> tuple[int, int]:
         """Pixels before and after: an even side, kernel 5 and stride 2 give (1, 2)."""
@@ -84,9 +88,12 @@ class SameConvTranspose2d(nn.ConvTranspose2d):
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         kernel, stride = self.kernel_size[0], self.stride[0]
         odd = (kernel - stride) % 2 == 1
-        return F.conv_transpose2d(
-            x, _wider(self.weight, odd, odd), self.bias, self.stride, padding=(kernel - stride + odd) // 2
-        )
+        padding = (kernel - stride + odd) // 2
+        return products.conv_transpose2d(x, _wider(self.weight, odd, odd), self.bias, stride, (padding, padding))
+
+
+def _square(padding: str | tuple[int, ...]) -> tuple[int, int]:
+    return int(padding[0]), int(padding[-1])
 
 
 def _wider(weight: Tensor, rows: bool, columns: bool) -> Tensor:
@@ -145,7 +152,7 @@ class Equalised(nn.Module):
         weight, bias = self.layer.weight * self.scale, self.layer.bias
         if isinstance(self.layer, nn.Linear):
             return F.linear(x, weight, bias)
-        return F.conv2d(x, weight, bias, self.layer.stride, self.layer.padding)
+        return products.conv2d(x, weight, bias, self.layer.stride[0], _square(self.layer.padding))
 
 
 @torch.no_grad()
