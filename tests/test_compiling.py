@@ -196,3 +196,16 @@ def test_a_compiled_net_keeps_its_names_and_its_plain_way(tiny: Recipe, monkeypa
         state.gan.judge(images.requires_grad_(True))
         assert len(calls) == 1
     assert "forward" not in vars(state.gan.discriminator) and "forward" not in vars(state.gan.generator)
+
+
+def test_a_net_first_met_standing_still_learns_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not every version of the compiler looks again whether weights learn."""
+    monkeypatch.setattr(compiling, "_BACKEND", "aot_eager")
+    net = torch.nn.Linear(3, 1)
+    compiled, x = Compiled(net), torch.ones(2, 3)
+    net.requires_grad_(False)
+    compiled(x.clone().requires_grad_(True)).sum().backward()  # type: ignore[no-untyped-call]
+    assert net.weight.grad is None
+    net.requires_grad_(True)
+    compiled(x).sum().backward()  # type: ignore[no-untyped-call]
+    assert torch.equal(net.weight.grad, torch.full((1, 3), 2.0))

@@ -105,8 +105,9 @@ class Compiled:
         return way(self._net, *inputs)
 
 
-# Two functions that do the same: compiled code belongs to a function, and is not compiled anew because weights have
-# become ones that (do not) learn. As one, a D first met in G's turn would never learn.
+# Two functions that do the same, since compiled code belongs to a function: whether the compiler looks again if weights
+# learn has differed between versions (2.9 is said not to, 2.13 does), and where it does not, a D first met in G's turn
+# would never learn.
 
 
 def _learning(net: nn.Module, *inputs: Tensor) -> Tensor:
