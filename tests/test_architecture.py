@@ -31,6 +31,7 @@ FLOORS = [
     ["tagger"],
     ["sampling", "watching", "metrics", "doctor", "tracking"],
     ["state", "scoring"],
+    ["compiling"],
     ["training", "reporting"],
     ["evaluating", "theory", "bench"],
     ["starting", "originality", "tagging"],

@@ -2,6 +2,10 @@
 
 On a CPU with AMX or AVX512-bf16 the convolutions run in bfloat16, elsewhere in float32; weights, optimisers and
 everything that is summed stay float32. Images are channels-last, which CPUs and GPUs convolve quicker in both.
+
+On CUDA (NVIDIA; AMD's ROCm answers to the same name) bfloat16 where the card has it, TF32 where a product stays in
+float32. A GPU works through what it has been told while the CPU goes on: ``Stopwatch`` measures time as the device sees
+it, without waiting for it.
 """
 
 from __future__ import annotations
@@ -9,13 +13,17 @@ from __future__ import annotations
 import ctypes
 import gc
 import platform
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import psutil
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from boceto.errors import NotEnoughMemory, UsageError
 
@@ -37,11 +45,28 @@ class Compute:
     def memory_format(self) -> torch.memory_format:
         return torch.contiguous_format if self.device.type == "mps" else torch.channels_last
 
+    @property
+    def is_apart(self) -> bool:
+        """Does it compute beside the CPU, which is then free to do other things?"""
+        return self.device.type in ("cuda", "mps")
+
     def autocast(self) -> AbstractContextManager[object]:
         """Inside, matrix products and convolutions run in ``dtype``."""
         if self.dtype == torch.float32:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.dtype)
+
+    @contextmanager
+    def exactly(self) -> Iterator[None]:
+        """Inside, float32 is float32: no TF32, so that a picture is the same on every machine."""
+        if self.device.type != "cuda":
+            yield
+            return
+        _allow_tf32(False)
+        try:
+            yield
+        finally:
+            _allow_tf32(True)
 
     @property
     def card(self) -> str | None:
@@ -51,6 +76,14 @@ class Compute:
         number = torch.cuda.current_device()
         uuid = str(getattr(torch.cuda.get_device_properties(number), "uuid", ""))  # not in every PyTorch
         return f"GPU-{uuid.removeprefix('GPU-')}" if uuid else str(number)
+
+    def send(self, pixels: NDArray[np.uint8] | Tensor) -> Tensor:
+        """Pixels on the device; the CPU waits for their copy to be made, unless ``held`` has held them."""
+        return torch.as_tensor(pixels).to(self.device, non_blocking=self.device.type != "mps")
+
+    def held(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | Tensor:
+        """The same pixels where a GPU fetches them by itself: in memory that the system does not move (page-locked)."""
+        return torch.from_numpy(pixels).pin_memory() if self.device.type == "cuda" else pixels
 
     def memory(self) -> dict[str, float]:
         """Megabytes (10⁶ bytes) in use: of this process, and of the GPU at most so far."""
@@ -89,11 +122,52 @@ def choose(device: str = "auto", precision: str = "auto") -> Compute:
         raise UsageError(f"there is no device '{device}'; use auto, cpu, cuda or mps")
     if (device == "cuda" and not cuda) or (device == "mps" and not mps):
         raise UsageError(f"device '{device}' is not available to PyTorch {torch.__version__} here; use --device cpu")
+    if device == "cuda":
+        _allow_tf32(True)
+        torch.backends.cudnn.benchmark = True  # sizes change a few times a training: worth a trial of each
     bf16 = _has_fast_bf16(device)
     if precision == "bfloat16" and device == "mps":
         raise UsageError("train.precision = bfloat16 is not offered on mps; use auto or float32")
     dtype = torch.bfloat16 if precision == "bfloat16" or (precision == "auto" and bf16) else torch.float32
     return Compute(torch.device(device), dtype, f"{_name(device)}, {str(dtype).removeprefix('torch.')}")
+
+
+class Stopwatch:
+    """The time from ``start`` to ``stop``, added up, as the device sees it: from when it has done all that it was told
+    before the one, to the same of the other. On a GPU that has still enough to do in between, that is nothing.
+    """
+
+    def __init__(self, compute: Compute) -> None:
+        self._events = compute.device.type == "cuda"
+        self._laps: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
+        self._began: torch.cuda.Event | float = 0.0
+        self._seconds = 0.0
+
+    def start(self) -> None:
+        self._began = self._mark()
+
+    def stop(self) -> None:
+        began, ended = self._began, self._mark()
+        if isinstance(began, float) or isinstance(ended, float):
+            self._seconds += float(ended) - float(began)  # type: ignore[arg-type]
+        else:
+            self._laps.append((began, ended))
+
+    def take(self) -> float:
+        """Seconds since the last call. Waits for what the device was told before the last ``stop``."""
+        for began, ended in self._laps:
+            ended.synchronize()
+            self._seconds += began.elapsed_time(ended) / 1000
+        seconds, self._seconds = self._seconds, 0.0
+        self._laps.clear()
+        return seconds
+
+    def _mark(self) -> torch.cuda.Event | float:
+        if not self._events:
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
 
 
 @contextmanager
@@ -122,9 +196,15 @@ def reuse_freed_memory() -> None:
         mallopt(option, value)
 
 
+def _allow_tf32(allowed: bool) -> None:
+    """Products and convolutions of float32 on CUDA may round to TF32's ten bits."""
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    torch.backends.cudnn.allow_tf32 = allowed
+
+
 def _has_fast_bf16(device: str) -> bool:
     if device == "cuda":
-        return torch.cuda.get_device_capability() >= (8, 0)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device == "cpu":  # private in PyTorch, hence the care: absent means no
         probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
         return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)

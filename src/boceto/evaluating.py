@@ -30,7 +30,7 @@ from boceto.data.deriving import reduced, require
 from boceto.data.prepared import Prepared
 from boceto.device import Compute
 from boceto.errors import Fault, UsageError
-from boceto.files import replacing
+from boceto.files import replacing, user_cache
 from boceto.metrics import distances
 from boceto.metrics import features as networks
 from boceto.metrics.distances import Interval, around, intervals, of_share
@@ -344,8 +344,7 @@ def kept(key: str, work: Callable[[], Features]) -> Features:
 
 
 def _place(key: str) -> Path:
-    folder = Path(os.environ.get("BOCETO_CACHE") or Path.home() / ".cache" / "boceto")
-    return folder / "features" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
+    return user_cache() / "features" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:

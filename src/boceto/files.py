@@ -21,6 +21,11 @@ from boceto.errors import Fault, UsageError, os_errors
 _FORMAT = 1  # of the tensors' files
 
 
+def user_cache() -> Path:
+    """Where what can be made again is kept for the user: ``BOCETO_CACHE``, else ``~/.cache/boceto``."""
+    return Path(os.environ.get("BOCETO_CACHE") or Path.home() / ".cache" / "boceto")
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on success it takes its place at once, on failure it is removed."""

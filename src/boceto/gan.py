@@ -7,6 +7,7 @@ otherwise overrides ``d_terms`` and ``g_terms``. The loop knows nothing else.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -152,7 +153,10 @@ class GAN(nn.Module, ABC):
 
     def judge(self, images: Tensor) -> Tensor:
         """D's logits (N,), float32, of what D sees: (N, C, H, W) images, jittered as the recipe says."""
-        logits: Tensor = self.discriminator(diff_augment(images, self.recipe.augment.policy))
+        net, seen = self.discriminator, diff_augment(images, self.recipe.augment.policy)
+        # Of pictures that ask for a gradient themselves a penalty is taken; then D is not to be compiled code.
+        penalised = images.requires_grad and images.is_leaf
+        logits: Tensor = type(net).forward(net, seen) if penalised else net(seen)
         return logits.float()
 
     def said(self, outputs: Tensor, zero: Tensor) -> Tensor:
@@ -182,6 +186,10 @@ class GAN(nn.Module, ABC):
     def reach(self, now: Clock, averaged: nn.Module | None = None) -> bool:
         """Be the nets that the clock asks for, ``averaged`` (G's average) too; True if weights have come to be."""
         return False
+
+    def lasts(self, nimg: int) -> float:
+        """Images seen until which the nets that follow after ``nimg`` images keep their form; ∞ = for ever."""
+        return math.inf
 
     def milestone(self, now: Clock) -> bool:
         """Are the nets complete in a form that they leave with the next step? Then they are saved."""

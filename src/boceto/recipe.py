@@ -160,6 +160,9 @@ class TrainPart(Section):
     latents: Literal["normal", "uniform"] = Field("normal", description="z from N(0, 1), or from U(0, 1)")
     ema_kimg: NotNegative = Field(10.0, description="half-life of the averaged G, in thousands of images; 0 = none")
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="of matrix products")
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto", description="nets as compiled code; auto: on CUDA, if what is left of the training is worth it"
+    )
 
     def parts(self, batch: int) -> int:
         """In how many parts a batch of that size is computed."""

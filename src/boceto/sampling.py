@@ -44,10 +44,11 @@ def draw(
     the pictures of a net that is still growing are enlarged to it, pixel by pixel.
     """
     parts = []
-    for part in torch.split(z, chunk):
-        image = generator(part.to(compute.device))  # (n, C, H, W) in [-1, 1]
-        image = enlarged(image, size or image.shape[2:])
-        parts.append(levels_from_signed(image).permute(0, 2, 3, 1).cpu())
+    with compute.exactly():
+        for part in torch.split(z, chunk):
+            image = generator(part.to(compute.device))  # (n, C, H, W) in [-1, 1]
+            image = enlarged(image, size or image.shape[2:])
+            parts.append(levels_from_signed(image).permute(0, 2, 3, 1).cpu())
     return torch.cat(parts).numpy()
 
 

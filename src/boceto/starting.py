@@ -194,6 +194,7 @@ def _go(
         run.release(given)
         with tracking.tracking(track, run, run.seen()) as trackers:
             how = {"evaluators": evaluators, "trackers": trackers, "show": show or (lambda progress: None)}
+            how["announce"] = say
             while True:
                 origin = None if run.state.exists() else _origin(run.about, wanted)
                 try:

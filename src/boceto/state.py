@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer, RMSprop
@@ -50,13 +51,25 @@ class State:
         compute.place(gan)
         return cls(gan, copy.deepcopy(gan.generator).eval().requires_grad_(False), compute)
 
-    def reach(self, now: Clock) -> None:
-        """Bring the nets into the form that the clock asks for; grown ones get optimisers anew."""
-        if self.gan.reach(now, self.ema):
+    def begin_step(self) -> None:
+        """Make ready for the step that comes: what is random in it follows from seed and clock, growing too.
+
+        Done twice it is as done once.
+        """
+        seed = int(np.random.SeedSequence([self.gan.recipe.train.seed, self.now.nimg]).generate_state(1, np.uint64)[0])
+        torch.manual_seed(seed >> 1)
+        if self.reach(self.now):
+            torch.manual_seed(seed >> 1)
+
+    def reach(self, now: Clock) -> bool:
+        """Bring the nets into the form that the clock asks for; grown ones get optimisers anew. Have they grown?"""
+        grown = self.gan.reach(now, self.ema)
+        if grown:
             self.compute.place(self.gan)
             self.compute.place(self.ema)
             self.renew_optimisers()
             self.see_layers()
+        return grown
 
     def see_layers(self) -> None:
         """Find out in which order the nets' layers stand, for what is watched of each."""

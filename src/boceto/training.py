@@ -26,6 +26,8 @@ from torch.optim import Optimizer
 from boceto import probing, sampling
 from boceto.balance import accuracy, most, plant
 from boceto.clock import Clock, at, ema_beta
+from boceto.compiling import Compiler
+from boceto.data.ahead import fed
 from boceto.data.batches import batches, look
 from boceto.data.prepared import Prepared
 from boceto.device import Compute, reuse_freed_memory
@@ -43,6 +45,7 @@ from boceto.watching import Means, Pace, Progress, Timed
 
 _LOOK = 64  # held-out pictures at a time
 
+Pixels = NDArray[np.uint8] | Tensor  # uint8 (N, C, H, W)
 Evaluator = Callable[[nn.Module, Clock], Iterable[tuple[str, float]]]
 
 
@@ -56,10 +59,10 @@ class Tick:
 
 def steps(
     state: State,
-    pictures: Iterable[NDArray[np.uint8]],
+    pictures: Iterable[Pixels],
     compute: Compute,
     recipe: Recipe,
-    held_out: Callable[[int], NDArray[np.uint8]] | None = None,
+    held_out: Callable[[int], Pixels] | None = None,
 ) -> Iterator[Tick]:
     """Train on batches of uint8 (N, C, H, W); yield one Tick a step. Touches no disk, prints nothing.
 
@@ -69,8 +72,7 @@ def steps(
     gan, how, stream = state.gan, recipe.balance, iter(pictures)
     for pixels in stream:
         now = state.now
-        torch.manual_seed(_step_seed(recipe.train.seed, now.nimg))
-        state.reach(now)
+        state.begin_step()
         # What is looked at more closely, if this step ends a log line; else None.
         due = now.tick(len(pixels) * at(now, how.d_turns)).due(recipe.watch.log_kimg)
         probed: dict[str, Tensor] | None = {} if due else None
@@ -172,7 +174,7 @@ def speed(recipe: Recipe, compute: Compute, nimg: int = 0, seconds: float = 2.0)
     return trial(state, itertools.repeat(noise), recipe, seconds).images_per_second
 
 
-def _batch(state: State, pixels: NDArray[np.uint8], recipe: Recipe) -> Batch:
+def _batch(state: State, pixels: Pixels, recipe: Recipe) -> Batch:
     """Pictures and latents of one turn, generated pictures among the real ones if the recipe wants that."""
     real, largest, planted = _real(pixels, state.compute), recipe.balance.fake_as_real, None
     if count := most(len(real), largest):
@@ -182,15 +184,15 @@ def _batch(state: State, pixels: NDArray[np.uint8], recipe: Recipe) -> Batch:
     return Batch(real, _latents(state, len(real)), planted=planted)
 
 
-def _real(pixels: NDArray[np.uint8], compute: Compute) -> Tensor:
+def _real(pixels: Pixels, compute: Compute) -> Tensor:
     """uint8 (N, C, H, W) → [-1, 1] on the device."""
-    return to_signed(torch.from_numpy(pixels).to(compute.device, non_blocking=True), compute.memory_format)
+    return to_signed(compute.send(pixels), compute.memory_format)
 
 
 def _latents(state: State, n: int) -> Tensor:
     """(n, z_dim) latents, drawn anew."""
     draw = torch.randn if state.gan.recipe.train.latents == "normal" else torch.rand
-    return draw(n, state.gan.z_dim).to(state.compute.device)
+    return draw(n, state.gan.z_dim, device=state.compute.device)
 
 
 def _learn(optimiser: Optimizer, terms: Callable[[Batch, Clock], Terms], batch: Batch, state: State) -> Terms:
@@ -221,9 +223,9 @@ def _average(ema: nn.Module, net: nn.Module, beta: float) -> None:
     pairs = list(zip(ema.state_dict().values(), net.state_dict().values(), strict=True))
     floats = [(a, b) for a, b in pairs if a.is_floating_point()]
     torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], 1 - beta)
-    for a, b in pairs:
-        if not a.is_floating_point():
-            a.copy_(b)
+    counters = [(a, b) for a, b in pairs if not a.is_floating_point()]
+    if counters:
+        torch._foreach_copy_([a for a, _ in counters], [b for _, b in counters])
 
 
 @torch.no_grad()
@@ -245,11 +247,11 @@ def _watched(d: Terms, g: Terms, planted: Tensor | None) -> dict[str, Tensor]:
     return watched
 
 
-def _step_seed(seed: int, nimg: int) -> int:
-    return int(np.random.SeedSequence([seed, nimg]).generate_state(1, np.uint64)[0] >> 1)
-
-
 def _say_nothing(progress: Progress) -> None:
+    pass
+
+
+def _tell_nobody(sentence: str) -> None:
     pass
 
 
@@ -266,6 +268,7 @@ def fit(
     evaluators: Iterable[Evaluator] = (),
     trackers: Sequence[Tracker] = (),
     show: Callable[[Progress], None] = _say_nothing,
+    announce: Callable[[str], None] = _tell_nobody,
     stop: Callable[[], bool] = _never,
 ) -> State:
     """Train a run up to what its recipe asks, from its saved state if it has one, else from ``origin`` or nothing.
@@ -303,16 +306,17 @@ def fit(
         return state
     means, pace, earlier = Means(), Pace(train, state.now.nimg, state.seconds, state.gan.names()), run.spent()
     how, batch = recipe.data, state.gan.batch_at
-    stream = Timed(batches(learned, seed=train.seed, nimg=state.now.nimg, batch=batch, flip=how.flip, order=how.order))
+    pictures = batches(learned, seed=train.seed, nimg=state.now.nimg, batch=batch, flip=how.flip, order=how.order)
 
-    def unseen(nimg: int) -> NDArray[np.uint8]:
-        return look(held_out, train.seed, nimg, min(_LOOK, train.micro_batch or batch(nimg)))
+    def unseen(nimg: int) -> Pixels:
+        return compute.held(look(held_out, train.seed, nimg, min(_LOOK, train.micro_batch or batch(nimg))))
 
-    with Meter(gpu=compute.card) as meter:
+    with Meter(gpu=compute.card) as meter, fed(pictures, compute) as read, Compiler(state, announce) as compiler:
+        stream = Timed(read, compute)
         for tick in steps(state, stream, compute, recipe, unseen if len(held_out) else None):
             means.add(tick.watched)
             now, state.seconds = tick.now, pace.seconds()
-            leaving = stop() or finished(state, recipe)
+            leaving, progress = stop() or finished(state, recipe), None
             saving = leaving or now.due(watch.snapshot_kimg) or state.gan.milestone(now)
             if saving or now.due(watch.log_kimg):
                 latest = means.take() | state.gan.status()
@@ -331,7 +335,7 @@ def fit(
                     for finding in found:
                         tracker.finding(now.nimg, str(finding))
                 _refuse_divergence(run, now, latest, sound=not saving or state.is_finite())
-                show(pace.progress(now.nimg, latest, tuple(map(str, found))))
+                show(progress := pace.progress(now.nimg, latest, tuple(map(str, found))))
             elif pace.quiet():
                 show(pace.progress(now.nimg))
             if saving or now.due(watch.sample_kimg):
@@ -347,7 +351,9 @@ def fit(
                     raise Fault(_stopped(run, ill, doctor))
             if leaving:
                 return state
-    return fit(run, data, compute, origin=origin, evaluators=evaluators, trackers=trackers, show=show, stop=stop)
+            compiler.attend(progress)
+    again = {"origin": origin, "evaluators": evaluators, "trackers": trackers, "show": show, "announce": announce}
+    return fit(run, data, compute, stop=stop, **again)  # type: ignore[arg-type]
 
 
 def _begin(run: Run, compute: Compute, origin: GAN | None) -> State:

@@ -11,6 +11,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from boceto.device import Compute, Stopwatch
 from boceto.gan import GAN
 from boceto.recipe import TrainPart
 
@@ -36,23 +37,22 @@ class Progress:
 
 
 class Timed(Iterator[T]):
-    """An iterator that knows how long its takers have waited for it."""
+    """An iterator that knows how long a device has waited for it."""
 
-    def __init__(self, items: Iterable[T]) -> None:
+    def __init__(self, items: Iterable[T], compute: Compute) -> None:
         self._items = iter(items)
-        self._waited = 0.0
+        self._watch = Stopwatch(compute)
 
     def __next__(self) -> T:
-        began = time.perf_counter()
+        self._watch.start()
         try:
             return next(self._items)
         finally:
-            self._waited += time.perf_counter() - began
+            self._watch.stop()
 
     def take(self) -> float:
-        """Seconds waited since the last call."""
-        waited, self._waited = self._waited, 0.0
-        return waited
+        """Seconds since the last call in which the device had nothing to do but wait; a GPU must have caught up."""
+        return self._watch.take()
 
 
 class Means:
@@ -63,9 +63,12 @@ class Means:
 
     def add(self, watched: dict[str, Tensor]) -> None:
         """Add 0-d tensors by name; a name may be missing now and then."""
+        known = [name for name in watched if name in self._sums]
+        if known:  # in one call: on a GPU telling it takes longer than adding
+            torch._foreach_add_([self._sums[name][0] for name in known], [watched[name] for name in known])
         for name, value in watched.items():
-            total, count = self._sums.get(name, (torch.zeros_like(value), 0))
-            self._sums[name] = total + value, count + 1
+            total, count = self._sums.get(name, (value, 0))
+            self._sums[name] = total if count else value.clone(), count + 1
 
     def take(self) -> dict[str, float]:
         """The means since the last call, to six digits, and begin anew."""

@@ -22,6 +22,7 @@ at 128 px in colour.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, final
 
@@ -111,6 +112,8 @@ class Generator(nn.Module):
         super().__init__()
         self._config, width = config, config.filters(config.base)
         self.alpha = 1.0
+        self.share: Tensor  # α again, where the picture is computed: a number that changes would be compiled anew
+        self.register_buffer("share", torch.ones(()), persistent=False)
         self.base = nn.Sequential(
             PixelNorm(),
             _dense(config, config.z_dim, width * config.base**2, gain=math.sqrt(2.0) / 4),
@@ -140,7 +143,7 @@ class Generator(nn.Module):
 
     def fade(self, alpha: float) -> None:
         """The share of the newest block in the picture; at 1 the old way out is dropped."""
-        self.alpha = alpha
+        _set(self, alpha)
         if alpha >= 1:
             self.to_image_before = None
 
@@ -152,7 +155,7 @@ class Generator(nn.Module):
         if self.to_image_before is None:
             return image
         old = F.interpolate(self.to_image_before(before), scale_factor=2.0)
-        return (1 - self.alpha) * old + self.alpha * image
+        return (1 - self.share) * old + self.share * image
 
 
 class Discriminator(nn.Module):
@@ -162,6 +165,8 @@ class Discriminator(nn.Module):
         super().__init__()
         self._config, width = config, config.filters(config.base)
         self.alpha = 1.0
+        self.share: Tensor  # as G's
+        self.register_buffer("share", torch.ones(()), persistent=False)
         self.blocks = nn.ModuleDict()
         self.from_image: nn.Module = nn.Identity()
         self.from_image_before: nn.Module | None = None
@@ -190,7 +195,7 @@ class Discriminator(nn.Module):
 
     def fade(self, alpha: float) -> None:
         """The share of the newest block in what the others see; at 1 the old way in is dropped."""
-        self.alpha = alpha
+        _set(self, alpha)
         if alpha >= 1:
             self.from_image_before = None
 
@@ -198,7 +203,7 @@ class Discriminator(nn.Module):
         newest, *older = reversed(list(self.blocks.values()))
         x = newest(self.from_image(image))
         if self.from_image_before is not None:
-            x = (1 - self.alpha) * self.from_image_before(F.avg_pool2d(image, 2)) + self.alpha * x
+            x = (1 - self.share) * self.from_image_before(F.avg_pool2d(image, 2)) + self.share * x
         for block in older:  # (N, 128, 16, 16), (N, 256, 8, 8), (N, 256, 4, 4)
             x = block(x)
         logit: Tensor = self.base(x)
@@ -288,6 +293,14 @@ class ProGAN(GAN):
             )
             for stage, begin in begins.items()
         ]
+
+    def lasts(self, nimg: int) -> float:
+        """Until the fade is over, if there is one; else until the next stage."""
+        stage, begins = self._stage(nimg), dict(self._begins())
+        if self._alpha(nimg) >= 1:
+            return float(begins.get(stage + 1, math.inf))
+        batches = range(begins[stage], begins.get(stage + 1, 10**15), self._batch(stage))
+        return float(batches[bisect_left(batches, 1.0, key=self._alpha)])
 
     def milestone(self, now: Clock) -> bool:
         return self.generator.side != self._sides[self._stage(now.nimg)]
@@ -379,6 +392,12 @@ class ProGAN(GAN):
 
     def _begin(self) -> str:
         return f"this recipe begins at {self.generator.side}; say the stage to go on with, --set arch.start=…"
+
+
+def _set(net: Generator | Discriminator, alpha: float) -> None:
+    if alpha != net.alpha:
+        net.alpha = alpha
+        net.share.fill_(alpha)
 
 
 def _pair(config: Config, below: int, width: int, *, norm: bool) -> list[nn.Module]:
