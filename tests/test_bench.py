@@ -29,7 +29,8 @@ from boceto.data.prepared import Prepared
 from boceto.gan import Stage
 from boceto.recipe import Recipe
 from boceto.state import State
-from boceto.training import steps, trial
+from boceto.training import steps
+from boceto.trial import trial
 
 GROWS = {
     "arch": {"name": "progan", "resolution": 16, "z_dim": 8, "width": 8, "stage_kimg": [1, 2]},

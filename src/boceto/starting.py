@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
-from boceto import archs, device, evaluating, recipe, sampling, scoring, tracking, training
+from boceto import archs, device, evaluating, recipe, sampling, scoring, tracking, trial
 from boceto.clock import AT_LAST
 from boceto.data.prepared import Prepared, held_out
 from boceto.device import Compute
@@ -106,10 +106,10 @@ def resume(
 def _settled(wanted: Recipe, run: Run | None, compute: Compute, announce: Callable[[str], None] | None) -> Recipe:
     """The recipe with what it leaves open: as the run has it, or as the architecture now settles it."""
 
-    def speed(trial: Recipe, nimg: int) -> float:
+    def speed(shortened: Recipe, nimg: int) -> float:
         if announce and not nimg:
             announce("measuring how fast each stage trains here, to share out the minutes")
-        return training.speed(trial, compute, nimg)
+        return trial.speed(shortened, compute, nimg)
 
     settled = archs.build(wanted).settle(speed if run is None else lambda *_: 1.0)
     if run is not None:

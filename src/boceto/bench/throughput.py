@@ -24,7 +24,8 @@ from boceto.device import Compute
 from boceto.gan import Stage
 from boceto.recipe import Recipe
 from boceto.state import State
-from boceto.training import steps, trial
+from boceto.training import steps
+from boceto.trial import trial
 
 DRAWN_AT_ONCE = 64
 _DRAWING = 0.25  # of the seconds of a training, for each way of drawing
