@@ -75,8 +75,8 @@ class Row:
 
 
 class Bench:
-    def __init__(self, sizes: Sizes, name: str, seconds: float) -> None:
-        self.sizes, self.name = sizes, name
+    def __init__(self, sizes: Sizes, name: str, seconds: float, compiles: bool = True) -> None:
+        self.sizes, self.name, self.compiles = sizes, name, compiles
         self.ends = time.monotonic() + seconds
         self.rows: list[Row] = []
         self.compute = device.choose(name, "bfloat16")
@@ -217,7 +217,7 @@ def compare_dcgan(bench: Bench) -> float | None:
         for precision in ("float32", "bfloat16"):
             contenders[f"boceto {precision}"] = ours(*dcgan(sizes, name, precision))
         with bench.part("DCGAN 64 compiled", 120) as enough:
-            if enough:
+            if enough and bench.compiles:
                 state, wanted = dcgan(sizes, name, "bfloat16", "on")
                 notes["boceto bfloat16 compiled"] = stack.enter_context(compiled(state))
                 contenders["boceto bfloat16 compiled"] = ours(state, wanted)
@@ -236,7 +236,7 @@ def compare_stage(bench: Bench, side: int, batch: int, most: float) -> float:
     work = flops(contenders["bfloat16"])
     with contextlib.ExitStack() as stack:
         with bench.part(f"{what} compiled", 60) as enough:
-            if enough:
+            if enough and bench.compiles:
                 state, wanted = progan(sizes, name, side, batch, "on")
                 note = stack.enter_context(compiled(state))
                 contenders["bfloat16 compiled"] = ours(state, wanted)
@@ -299,7 +299,7 @@ def feed(bench: Bench) -> float:
             Row("data alone", images_per_s=rate, note="gathered, mirrored, copied to the device as uint8")
         )
 
-        state, wanted = dcgan(sizes, bench.name, "bfloat16", "on" if bench.left() > 90 else "off")
+        state, wanted = dcgan(sizes, bench.name, "bfloat16", "on" if bench.compiles and bench.left() > 90 else "off")
         with Compiler(state, lambda said: None), fed(stream(), compute) as read:
             timed = Timed(read, compute)
             step = ours(state, wanted, timed)
@@ -341,8 +341,9 @@ def main() -> None:
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run at all?")
     parser.add_argument("--seconds", type=float, default=420.0, help="budget; parts that do not fit are left out")
+    parser.add_argument("--plain", action="store_true", help="nothing compiled")
     arguments = parser.parse_args()
-    bench = Bench(TINY if arguments.quick else Sizes(), arguments.device, arguments.seconds)
+    bench = Bench(TINY if arguments.quick else Sizes(), arguments.device, arguments.seconds, not arguments.plain)
     began = time.monotonic()
     speedup = share = waiting = None
     shares: dict[int, float] = {}

@@ -208,4 +208,4 @@ def test_a_net_first_met_standing_still_learns_afterwards(monkeypatch: pytest.Mo
     assert net.weight.grad is None
     net.requires_grad_(True)
     compiled(x).sum().backward()  # type: ignore[no-untyped-call]
-    assert torch.equal(net.weight.grad, torch.full((1, 3), 2.0))  # type: ignore[arg-type]
+    assert net.weight.grad is not None and torch.equal(net.weight.grad, torch.full((1, 3), 2.0))  # type: ignore[arg-type]

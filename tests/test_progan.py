@@ -277,7 +277,7 @@ def test_a_stage_restarts_from_its_predecessor(data: Prepared, tmp_path: Path) -
     # with nothing trained yet it draws what its predecessor drew
     fresh = State.fresh(second.recipe, CPU, sampling_gan(first))
     z = torch.randn(2, 8)
-    assert torch.equal(fresh.gan.generator(z), sampling_gan(first).generator(z))
+    assert torch.allclose(fresh.gan.generator(z), sampling_gan(first).generator(z), atol=1e-6)  # in two memory orders
 
 
 def sampling_gan(run: Run) -> Any:
