@@ -233,7 +233,7 @@ def test_a_trial_weighs_steps_as_often_as_they_come(tiny: Recipe, monkeypatch: p
         now[0] += 17 if (state.now.step - 1) % 16 == 0 else 1
 
     monkeypatch.setattr(type(state.compute), "wait", computed)
-    monkeypatch.setattr("boceto.training.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("boceto.trial.time.perf_counter", lambda: now[0])
     found = trial(state, repeat(pixels), wanted, 10.0)
     assert found.first_s == 17 and found.steps >= 2 and found.waiting == 0
     assert found.images_per_second == pytest.approx(8 / 2)
