@@ -145,10 +145,11 @@ def lightweight(batch: int) -> Step:
         sys.modules["torchvision"].transforms = sys.modules["torchvision.transforms"]  # type: ignore[attr-defined]
     here: Any = lambda self, *_, **__: self  # noqa: E731
     torch.Tensor.cuda, torch.nn.Module.cuda = here, here  # type: ignore[method-assign]
+    torch.cuda.is_available, there = (lambda: True), torch.cuda.is_available  # asked once, as it is imported
     from lightweight_gan import lightweight_gan as theirs  # type: ignore[import-not-found]
 
-    cpu = {"device": lambda *_: torch.device("cpu"), "cuda": SimpleNamespace(is_available=lambda: True)}
-    theirs.torch = SimpleNamespace(**{**vars(torch), **cpu})
+    torch.cuda.is_available = there
+    theirs.torch = SimpleNamespace(**{**vars(torch), "device": lambda *_: torch.device("cpu")})
     where = Path(sys.argv[0]).parent / "scratch"
     trainer = theirs.Trainer(
         base_dir=where,

@@ -119,6 +119,18 @@ def test_simultaneous_g_learns_from_the_old_d() -> None:
             found.setdefault(update, []).append(next(state.gan.generator.parameters()).detach().clone())
     assert torch.equal(*found["simultaneous"])
     assert not torch.equal(*found["alternating"])
+    torch.testing.assert_close(found["simultaneous"][0], found["alternating"][0])
+
+
+@pytest.mark.parametrize(("update", "passes"), [("simultaneous", 2), ("alternating", 3)])
+@pytest.mark.parametrize("loss", ["non-saturating", "wasserstein", "relativistic"])
+def test_learning_at_once_d_looks_at_gs_pictures_once(update: str, passes: int, loss: str) -> None:
+    setting = tiny(balance={"update": update}, objective={"loss": loss}, watch={"log_kimg": 1e9})
+    state = State.fresh(setting, CPU)
+    seen = []
+    state.gan.discriminator.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    list(steps(state, pictures(1), CPU, setting))
+    assert len(seen) == passes + (loss == "relativistic")  # which looks at the real ones again
 
 
 def test_fresh_fakes_are_drawn_for_g(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -250,3 +250,22 @@ def test_every_activation_has_its_name_and_leaky_relu_its_slope() -> None:
     assert all(isinstance(layers.activation(name), nn.Module) for name in get_args(layers.Activation))
     assert len(get_args(layers.Activation)) == 6
     torch.testing.assert_close(layers.activation("leaky-relu", 0.3)(torch.tensor([-1.0])), torch.tensor([-0.3]))
+
+
+@pytest.mark.parametrize("p", [0.5, 0.25, 0.3])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_dropout_leaves_out_its_share_and_keeps_the_mean(p: float, memory_format: torch.memory_format) -> None:
+    layer, x = layers.Dropout(p), torch.full((16, 8, 24, 24), 3.0).to(memory_format=memory_format).requires_grad_()
+    torch.manual_seed(0)
+    y = layer(x)
+    out = y == 0
+    assert abs(out.float().mean() - p) < 0.01 and abs(y.mean() - 3) < 0.05
+    assert y.unique().numel() == 2 and y.stride() == x.stride()
+    for axis in range(4):  # in no direction any pattern
+        shares = out.float().movedim(axis, 0).flatten(1).mean(1)
+        assert (shares - p).abs().max() < 0.05
+    y.sum().backward()
+    assert x.grad is not None and torch.equal(x.grad == 0, out)
+    assert torch.equal(layer.eval()(x), x)
+    torch.manual_seed(0)
+    assert torch.equal(layer.train()(x), y)

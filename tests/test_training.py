@@ -371,10 +371,10 @@ def test_short_of_memory_a_batch_is_computed_in_parts(
     batch_norm_free = tiny.changed(["arch.d_norm=none"])
     learn, said = training._learn, list[str]()
 
-    def narrow(optimiser: Any, terms: Any, batch: Any, state: Any) -> Any:
+    def narrow(state: Any, name: Any, batch: Any) -> Any:
         if state.now.nimg >= 32 and max(len(part.real) for part in batch.split(state.gan.recipe.train.parts(8))) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return learn(optimiser, terms, batch, state)
+        return learn(state, name, batch)
 
     monkeypatch.setattr(training, "_learn", narrow)
     run = go(batch_norm_free, data, tmp_path / "run", announce=said.append)

@@ -25,11 +25,14 @@ from boceto.recipe import Recipe
 
 @dataclass
 class Batch:
-    """What one turn works on. ``fake`` is what G made of ``z`` in D's turn, kept with its graph for G's turn."""
+    """What one turn works on. ``fake`` is what G made of ``z`` in D's turn, kept with its graph for G's turn; so is
+    ``judged``, D's outputs (N,) on it, where both nets learn at once.
+    """
 
     real: Tensor  # (N, C, H, W) in [-1, 1]
     z: Tensor  # (N, z_dim)
     fake: Tensor | None = None
+    judged: Tensor | None = None
     planted: Tensor | None = None  # (N,) bool: which of ``real`` G has made, if any (fake-as-real)
 
     def split(self, parts: int) -> list[Batch]:
@@ -129,13 +132,18 @@ class GAN(nn.Module, ABC):
         images = self.shown(batch.real).requires_grad_(due and objective.r1_gamma > 0)
         with torch.set_grad_enabled(not self.recipe.balance.fresh_fakes):
             batch.fake = self.generator(batch.z)
-        drawn = batch.fake.detach().requires_grad_(due and objective.r2_gamma > 0)
+        # Where both nets learn at once, what D says of G's pictures serves both: one pass, as in the theses' listings.
+        if self.recipe.balance.update == "simultaneous" and not (due and objective.r2_gamma):
+            drawn = batch.fake
+        else:
+            drawn = batch.fake.detach().requires_grad_(due and objective.r2_gamma > 0)
         # Real and generated pictures pass one by one: batch norm must not mix them.
         real, fake = self.judge(images), self.judge(drawn)
+        batch.judged = fake if drawn is batch.fake else None
         losses = {"loss": objectives.d_loss(objective.loss, real, fake, objective.real_label)}
         if images.requires_grad:  # lazily, and so as much stronger (Karras et al. 2020, appendix B)
             losses["r1"] = objectives.r1(real, images, objective.r1_gamma * objective.r1_every)
-        if drawn.requires_grad:
+        if drawn.requires_grad and drawn.is_leaf:
             losses["r2"] = objectives.r2(fake, drawn, objective.r2_gamma * objective.r1_every)
         if objective.gp_lambda:
             losses["gp"] = objectives.gradient_penalty(self.judge, images.detach(), drawn.detach(), objective.gp_lambda)
@@ -147,9 +155,13 @@ class GAN(nn.Module, ABC):
     def g_terms(self, batch: Batch, now: Clock) -> Terms:
         """What G minimises; D is frozen meanwhile."""
         objective = self.recipe.objective
-        fake = batch.fake if batch.fake is not None and batch.fake.requires_grad else self.generator(batch.z)
+        judged, batch.judged = batch.judged, None  # its graph is used up with this
+        if judged is None:
+            judged = self.judge(
+                batch.fake if batch.fake is not None and batch.fake.requires_grad else self.generator(batch.z)
+            )
         real = self.judge(self.shown(batch.real)) if objective.loss in objectives.NEEDS_REAL else None
-        return Terms({"loss": objectives.g_loss(objective.loss, self.judge(fake), real, objective.g_label)})
+        return Terms({"loss": objectives.g_loss(objective.loss, judged, real, objective.g_label)})
 
     def judge(self, images: Tensor) -> Tensor:
         """D's logits (N,), float32, of what D sees: (N, C, H, W) images, jittered as the recipe says."""

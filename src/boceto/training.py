@@ -19,7 +19,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from boceto import probing, sampling
 from boceto.balance import accuracy, most, plant
@@ -44,6 +43,7 @@ from boceto.watching import Means, Pace, Progress, Timed
 _LOOK = 64  # held-out pictures at a time
 
 Pixels = NDArray[np.uint8] | Tensor  # uint8 (N, C, H, W)
+Net = Literal["generator", "discriminator"]
 Evaluator = Callable[[nn.Module, Clock], Iterable[tuple[str, float]]]
 
 
@@ -79,7 +79,7 @@ def steps(
         gan.discriminator.requires_grad_(True)
         for turn in chain([pixels], islice(stream, at(now, how.d_turns) - 1)):
             batch = _batch(state, turn, recipe)
-            d = _learn(state.d_optimiser, gan.d_terms, batch, state)
+            d = _learn(state, "discriminator", batch)
             if gan.adversarial:
                 state.d_accuracy = accuracy(d.watch["real"], d.watch["fake"], batch.planted)
             if how.update == "alternating":
@@ -95,7 +95,7 @@ def steps(
                 batch = replace(batch, z=_latents(state, len(batch.real)), fake=None)
             elif how.fresh_fakes:
                 batch.z = _latents(state, len(batch.real))
-            g = _learn(state.g_optimiser, gan.g_terms, batch, state)
+            g = _learn(state, "generator", batch)
             _move(state, "generator", probed)
         if how.update == "simultaneous":
             _move(state, "discriminator", probed)
@@ -130,21 +130,25 @@ def _latents(state: State, n: int) -> Tensor:
     return draw(n, state.gan.z_dim, device=state.compute.device)
 
 
-def _learn(optimiser: Optimizer, terms: Callable[[Batch, Clock], Terms], batch: Batch, state: State) -> Terms:
+def _learn(state: State, name: Net, batch: Batch) -> Terms:
     """Take the gradients of one net's terms, in as many parts as ``train.micro_batch`` makes of the batch."""
-    optimiser.zero_grad(set_to_none=True)
+    terms = state.gan.g_terms if name == "generator" else state.gan.d_terms
+    weights = [weight for weight in getattr(state.gan, name).parameters() if weight.requires_grad]
+    for weight in weights:
+        weight.grad = None
     parts = batch.split(state.gan.recipe.train.parts(len(batch.real)))
     found = []
     for part in parts:
         with state.compute.autocast():
             found.append(terms(part, state.now))
-        (found[-1].total * (len(part.real) / len(batch.real))).backward()
+        share = len(part.real) / len(batch.real)
+        (found[-1].total * share).backward(inputs=weights, retain_graph=batch.judged is not None)
     if len(parts) > 1 and parts[0].fake is not None:
         batch.fake = parts[0].fake.detach()  # to be looked at
     return Terms.joined(found)
 
 
-def _move(state: State, name: Literal["generator", "discriminator"], probed: dict[str, Tensor] | None) -> None:
+def _move(state: State, name: Net, probed: dict[str, Tensor] | None) -> None:
     """Let one net follow its gradients, and watch it if asked."""
     watching = nullcontext() if probed is None else probing.update(state.layers[name], name[0], probed)
     with watching:

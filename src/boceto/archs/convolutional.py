@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from boceto.gan import GAN
 from boceto.nn.classifier import Classifier
-from boceto.nn.layers import Activation, SameConv2d, SameConvTranspose2d, activation, keras_init
+from boceto.nn.layers import Activation, Dropout, SameConv2d, SameConvTranspose2d, activation, keras_init
 from boceto.recipe import Recipe, Section
 
 Width = Annotated[int, Field(ge=1, le=2048)]
@@ -156,7 +156,7 @@ class Discriminator(nn.Module):
             layers += [
                 *_reduce(config, below, width, side),
                 *_ordered(config, _norm(width) if config.d_norm == "batch" else None, nn.LeakyReLU(config.d_slope)),
-                *([nn.Dropout(config.d_dropout)] if config.d_dropout else []),
+                *([Dropout(config.d_dropout)] if config.d_dropout else []),
             ]
             below, side = width, math.ceil(side / 2)
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(below * side**2, 1), nn.Flatten(0))  # (N,)

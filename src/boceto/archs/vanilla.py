@@ -18,7 +18,7 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from boceto.gan import GAN
-from boceto.nn.layers import Activation, SameConv2d, SameConvTranspose2d, activation, keras_init
+from boceto.nn.layers import Activation, Dropout, SameConv2d, SameConvTranspose2d, activation, keras_init
 from boceto.recipe import Recipe, Section
 
 Width = Annotated[int, Field(ge=1, le=8192)]
@@ -107,7 +107,7 @@ class Discriminator(nn.Module):
             layers += [
                 nn.Linear(below, width),
                 activation(config.d_activation, config.d_slope),
-                *([nn.Dropout(config.d_dropout)] if config.d_dropout else []),
+                *([Dropout(config.d_dropout)] if config.d_dropout else []),
             ]
             below = width
         self.layers = nn.Sequential(*layers, nn.Linear(below, 1), nn.Flatten(0))  # (N,)

@@ -15,6 +15,8 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from boceto.nn.layers import Dropout
+
 SMALLEST = 28  # pixels a side: below that the last convolution has nothing left to see
 FEATURES = 64  # what the trunk makes of a picture
 _CONVOLUTIONS = ((32, 5), (64, 5), (128, 3))  # filters, kernel
@@ -41,7 +43,7 @@ class Trunk(nn.Module):
         below *= sides[0] * sides[1]
         for units in _DENSE:  # (N, 256), (N, 64)
             layers += [
-                nn.Dropout(_DROPOUT),
+                Dropout(_DROPOUT),
                 nn.Linear(below, units, bias=False),
                 nn.BatchNorm1d(units),
                 nn.ReLU(inplace=True),
@@ -59,7 +61,7 @@ class Classifier(nn.Module):
     def __init__(self, channels: int, height: int, width: int, outputs: int) -> None:
         super().__init__()
         self.trunk = Trunk(channels, height, width)
-        self.dropout = nn.Dropout(_DROPOUT)
+        self.dropout = Dropout(_DROPOUT)
         self.last = nn.Linear(FEATURES, outputs)
 
     def forward(self, image: Tensor) -> Tensor:
