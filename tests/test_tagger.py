@@ -85,7 +85,7 @@ def test_it_tells_tags_on_pictures_that_it_has_not_seen(tagger: Tagger) -> None:
     found = tagger.about.judgement
     assert found.mean_ap > found.base_rate + 0.3
     skin = found.tags[0]
-    assert skin.name == "dark_skin" and skin.ap > 0.9 and skin.ap_low > skin.base_rate + 0.3 and skin.f1 > 0.7
+    assert skin.name == "dark_skin" and skin.ap > 0.8 and skin.ap_low > skin.base_rate + 0.3 and skin.f1 > 0.7
     for told in found.tags:
         assert told.ap_low <= told.ap <= told.ap_high
     assert found.mean_ap_low <= found.mean_ap <= found.mean_ap_high
