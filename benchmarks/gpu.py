@@ -28,8 +28,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
-from torch.nn.functional import binary_cross_entropy_with_logits as bce
+from step import plain
 from torch.utils.flop_counter import FlopCounterMode
 
 from boceto import device, recipe, sampling
@@ -112,38 +111,6 @@ class Bench:
         return {name: statistics.median(seconds) for name, seconds in found.items()}
 
 
-def plain(sizes: Sizes, name: str) -> Step:
-    """The DCGAN step of the textbooks: float32, default layout, default Adam, D's gradients kept in G's turn."""
-    batch, w = sizes.batch, sizes.width
-
-    def up(a: int, b: int) -> list[nn.Module]:
-        return [nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU(True)]
-
-    def down(a: int, b: int) -> list[nn.Module]:
-        return [nn.Conv2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(0.2, True)]
-
-    head = [nn.ConvTranspose2d(100, 8 * w, 4, bias=False), nn.BatchNorm2d(8 * w), nn.ReLU(True)]
-    tail = [nn.ConvTranspose2d(w, 3, 4, 2, 1, bias=False), nn.Tanh()]
-    g = nn.Sequential(*head, *up(8 * w, 4 * w), *up(4 * w, 2 * w), *up(2 * w, w), *tail).to(name)
-    start = [nn.Conv2d(3, w, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)]
-    end = [nn.Conv2d(8 * w, 1, 4, bias=False), nn.Flatten(0)]
-    d = nn.Sequential(*start, *down(w, 2 * w), *down(2 * w, 4 * w), *down(4 * w, 8 * w), *end).to(name)
-    g_adam, d_adam = (torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999)) for net in (g, d))
-    real = torch.rand(batch, 3, 64, 64, device=name) * 2 - 1
-    ones, zeros = torch.ones(batch, device=name), torch.zeros(batch, device=name)
-
-    def step() -> None:
-        fake = g(torch.randn(batch, 100, 1, 1, device=name))
-        d.zero_grad()
-        (bce(d(real), 0.9 * ones) + bce(d(fake.detach()), zeros)).backward()
-        d_adam.step()
-        g.zero_grad()
-        bce(d(fake), ones).backward()
-        g_adam.step()
-
-    return step
-
-
 def as_pytorch_comes(step: Step, compute: Compute) -> Step:
     """A step with PyTorch's own settings: TF32 in convolutions only, no trial of cuDNN's ways."""
 
@@ -211,7 +178,7 @@ def ceiling(bench: Bench) -> float:
 def compare_dcgan(bench: Bench) -> float | None:
     """The rows of the DCGAN step; how many times the plain one the best of ours is."""
     sizes, name = bench.sizes, bench.name
-    contenders = {"plain float32": as_pytorch_comes(plain(sizes, name), bench.compute)}
+    contenders = {"plain float32": as_pytorch_comes(plain(sizes.batch, sizes.width, name), bench.compute)}
     notes: dict[str, str] = {}
     with contextlib.ExitStack() as stack:
         for precision in ("float32", "bfloat16"):

@@ -22,7 +22,7 @@ from boceto.state import State
 from boceto.training import steps
 
 
-def plain(batch: int, width: int = 64) -> Callable[[], None]:
+def plain(batch: int, width: int = 64, name: str = "cpu") -> Callable[[], None]:
     """The DCGAN step of the textbooks: float32, default layout, default Adam, D's gradients kept in G's turn."""
 
     def up(a: int, b: int) -> list[nn.Module]:
@@ -34,15 +34,16 @@ def plain(batch: int, width: int = 64) -> Callable[[], None]:
     w = width
     head = [nn.ConvTranspose2d(100, 8 * w, 4, bias=False), nn.BatchNorm2d(8 * w), nn.ReLU(True)]
     tail = [nn.ConvTranspose2d(w, 3, 4, 2, 1, bias=False), nn.Tanh()]
-    g = nn.Sequential(*head, *up(8 * w, 4 * w), *up(4 * w, 2 * w), *up(2 * w, w), *tail)
+    g = nn.Sequential(*head, *up(8 * w, 4 * w), *up(4 * w, 2 * w), *up(2 * w, w), *tail).to(name)
     start = [nn.Conv2d(3, w, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)]
     end = [nn.Conv2d(8 * w, 1, 4, bias=False), nn.Flatten(0)]
-    d = nn.Sequential(*start, *down(w, 2 * w), *down(2 * w, 4 * w), *down(4 * w, 8 * w), *end)
+    d = nn.Sequential(*start, *down(w, 2 * w), *down(2 * w, 4 * w), *down(4 * w, 8 * w), *end).to(name)
     g_adam, d_adam = (torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999)) for net in (g, d))
-    real, ones, zeros = torch.rand(batch, 3, 64, 64) * 2 - 1, torch.ones(batch), torch.zeros(batch)
+    real = torch.rand(batch, 3, 64, 64, device=name) * 2 - 1
+    ones, zeros = torch.ones(batch, device=name), torch.zeros(batch, device=name)
 
     def step() -> None:
-        fake = g(torch.randn(batch, 100, 1, 1))
+        fake = g(torch.randn(batch, 100, 1, 1, device=name))
         d.zero_grad()
         (bce(d(real), 0.9 * ones) + bce(d(fake.detach()), zeros)).backward()
         d_adam.step()
