@@ -11,6 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -30,18 +31,21 @@ class Batch:
     """
 
     real: Tensor  # (N, C, H, W) in [-1, 1]
-    z: Tensor  # (N, z_dim)
+    z: Tensor  # (N, z_dim + c_dim): latents, then the labels
     fake: Tensor | None = None
     judged: Tensor | None = None
     planted: Tensor | None = None  # (N,) bool: which of ``real`` G has made, if any (fake-as-real)
+    labels: Tensor | None = None  # (N, c_dim) in {0, 1}: what ``real`` shows, and ``fake`` is to show
 
     def split(self, parts: int) -> list[Batch]:
         """So many batches, as even as can be; without ``fake``: what it would hold is what is too much."""
         if parts == 1:
             return [self]
-        planted = [None] * parts if self.planted is None else self.planted.tensor_split(parts)
-        pieces = zip(self.real.tensor_split(parts), self.z.tensor_split(parts), planted, strict=True)
-        return [Batch(real, z, planted=mask) for real, z, mask in pieces]
+        planted, labels = (
+            [None] * parts if mask is None else mask.tensor_split(parts) for mask in (self.planted, self.labels)
+        )
+        pieces = zip(self.real.tensor_split(parts), self.z.tensor_split(parts), planted, labels, strict=True)
+        return [Batch(real, z, planted=mask, labels=shown) for real, z, mask, shown in pieces]
 
 
 @dataclass(frozen=True)
@@ -97,9 +101,12 @@ class GAN(nn.Module, ABC):
     ``config`` is the architecture's own checked table, ``recipe`` the whole recipe (its objective and augmentation).
     Of one that is not ``adversarial``, G is a decoder and in D's place stands an encoder: nobody tells real pictures
     from generated ones, so nothing is told of that anywhere, and settings that only a D would heed are refused.
+    One that is ``conditional`` is told what to draw (``data.labels``): G takes the labels after its latents, in one
+    tensor (N, z_dim + c_dim), D beside its pictures.
     """
 
     adversarial: ClassVar[bool] = True
+    conditional: ClassVar[bool] = False
     generator: nn.Module
     discriminator: nn.Module
 
@@ -123,6 +130,11 @@ class GAN(nn.Module, ABC):
         """Length of the latent vector."""
         return int(self.config.z_dim)
 
+    @property
+    def c_dim(self) -> int:
+        """How many labels there are that tell what to draw; 0 = it draws whatever there is."""
+        return len(self.recipe.data.labels)
+
     # ── what it minimises ──
 
     def d_terms(self, batch: Batch, now: Clock) -> Terms:
@@ -138,7 +150,7 @@ class GAN(nn.Module, ABC):
         else:
             drawn = batch.fake.detach().requires_grad_(due and objective.r2_gamma > 0)
         # Real and generated pictures pass one by one: batch norm must not mix them.
-        real, fake = self.judge(images), self.judge(drawn)
+        real, fake = self.judge(images, batch.labels), self.judge(drawn, batch.labels)
         batch.judged = fake if drawn is batch.fake else None
         losses = {"loss": objectives.d_loss(objective.loss, real, fake, objective.real_label)}
         if images.requires_grad:  # lazily, and so as much stronger (Karras et al. 2020, appendix B)
@@ -146,7 +158,8 @@ class GAN(nn.Module, ABC):
         if drawn.requires_grad and drawn.is_leaf:
             losses["r2"] = objectives.r2(fake, drawn, objective.r2_gamma * objective.r1_every)
         if objective.gp_lambda:
-            losses["gp"] = objectives.gradient_penalty(self.judge, images.detach(), drawn.detach(), objective.gp_lambda)
+            critic = partial(self.judge, labels=batch.labels)
+            losses["gp"] = objectives.gradient_penalty(critic, images.detach(), drawn.detach(), objective.gp_lambda)
         if objective.drift:
             losses["drift"] = objectives.drift(real, objective.drift)
         zero = objectives.zero(objective.loss, real, fake)
@@ -157,18 +170,22 @@ class GAN(nn.Module, ABC):
         objective = self.recipe.objective
         judged, batch.judged = batch.judged, None  # its graph is used up with this
         if judged is None:
-            judged = self.judge(
-                batch.fake if batch.fake is not None and batch.fake.requires_grad else self.generator(batch.z)
-            )
-        real = self.judge(self.shown(batch.real)) if objective.loss in objectives.NEEDS_REAL else None
+            fake = batch.fake if batch.fake is not None and batch.fake.requires_grad else self.generator(batch.z)
+            judged = self.judge(fake, batch.labels)
+        needs_real = objective.loss in objectives.NEEDS_REAL
+        real = self.judge(self.shown(batch.real), batch.labels) if needs_real else None
         return Terms({"loss": objectives.g_loss(objective.loss, judged, real, objective.g_label)})
 
-    def judge(self, images: Tensor) -> Tensor:
-        """D's logits (N,), float32, of what D sees: (N, C, H, W) images, jittered as the recipe says."""
+    def judge(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """D's logits (N,), float32, of what D sees: (N, C, H, W) images, jittered as the recipe says.
+
+        ``labels`` (N, c_dim): what they are to show, if D is told.
+        """
+        given = () if labels is None else (labels,)
         net, seen = self.discriminator, diff_augment(images, self.recipe.augment.policy)
         # Of pictures that ask for a gradient themselves a penalty is taken; then D is not to be compiled code.
         penalised = images.requires_grad and images.is_leaf
-        logits: Tensor = type(net).forward(net, seen) if penalised else net(seen)
+        logits: Tensor = type(net).forward(net, seen, *given) if penalised else net(seen, *given)
         return logits.float()
 
     def said(self, outputs: Tensor, zero: Tensor) -> Tensor:

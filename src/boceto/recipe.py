@@ -77,6 +77,16 @@ class DataPart(Section):
         description="share of the pictures that is never learned from, to see whether D knows the others by heart "
         "(1,000 at most; none if they would be fewer than 16)",
     )
+    labels: tuple[str, ...] = Field(
+        (),
+        description='what G is told to draw: tags of the pictures, or class:NAME; ["class"] = all classes of the dataset',
+    )
+
+    @model_validator(mode="after")
+    def _labels_differ(self) -> DataPart:
+        if len(set(self.labels)) < len(self.labels) or not all(map(str.strip, self.labels)):
+            raise ValueError('labels: name each tag or class once, for example ["smile", "blue_hair"]')
+        return self
 
 
 class ObjectivePart(Section):

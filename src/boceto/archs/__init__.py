@@ -61,4 +61,9 @@ def build(recipe: Recipe) -> GAN:
     """The GAN a recipe describes, with fresh weights drawn from PyTorch's global generator."""
     if deaf := unheeded(recipe):
         raise UsageError(deaf)
+    if recipe.data.labels and not kind(recipe).conditional:
+        able = [name for name in names() if kind(Recipe(arch={"name": name})).conditional]
+        raise UsageError(
+            f"a {recipe.arch['name']} is not told what to draw; leave data.labels out, or use {' or '.join(able)}"
+        )
     return kind(recipe)(configure(recipe), recipe)

@@ -157,22 +157,33 @@ class Equalised(nn.Module):
     """Equalised learning rate (Karras et al. 2018, §4.1): weights from N(0, 1), scaled at run time by He's constant.
 
     y = layer(x · c) for a layer without its bias, plus the bias;  c = gain / √fan_in.  Adam's steps then have the same
-    relative size in every layer.
+    relative size in every layer. With ``rate`` the layer learns that much slower (Karras et al. 2019, appendix C):
+    weights from N(0, 1/rate²), both scaled by ``rate`` too. ``start``: the bias at first, as it is used.
     """
 
-    def __init__(self, layer: nn.Conv2d | nn.Linear, gain: float = math.sqrt(2.0)) -> None:
+    def __init__(
+        self, layer: nn.Conv2d | nn.Linear, gain: float = math.sqrt(2.0), rate: float = 1.0, start: float = 0.0
+    ) -> None:
         super().__init__()
         self.layer = layer
-        self.scale = gain / math.sqrt(layer.weight[0].numel())
-        nn.init.normal_(layer.weight)
-        assert layer.bias is not None
-        nn.init.zeros_(layer.bias)
+        self.rate = rate
+        self.scale = gain / math.sqrt(layer.weight[0].numel()) * rate
+        nn.init.normal_(layer.weight, std=1 / rate)
+        if layer.bias is not None:
+            nn.init.constant_(layer.bias, start / rate)
+
+    @property
+    def weight(self) -> Tensor:
+        """As it is used: (O, I) or (O, I, k, k)."""
+        return self.layer.weight * self.scale
 
     def forward(self, x: Tensor) -> Tensor:
-        weight, bias = self.layer.weight * self.scale, self.layer.bias
+        bias = self.layer.bias
+        if bias is not None and self.rate != 1:
+            bias = bias * self.rate
         if isinstance(self.layer, nn.Linear):
-            return F.linear(x, weight, bias)
-        return products.conv2d(x, weight, bias, self.layer.stride[0], _square(self.layer.padding))
+            return F.linear(x, self.weight, bias)
+        return products.conv2d(x, self.weight, bias, self.layer.stride[0], _square(self.layer.padding))
 
 
 @torch.no_grad()
