@@ -41,6 +41,7 @@ from boceto.recipe import NotNegative, Recipe, Section
 
 Side = Annotated[int, Field(ge=16, le=1024)]
 _ROOT = math.sqrt(2.0)
+_DETAIL = 4.0
 
 
 class Config(Section):
@@ -51,6 +52,7 @@ class Config(Section):
     z_dim: int = Field(512, ge=1, le=4096)
     w_dim: int = Field(512, ge=1, le=4096, description="length of the intermediate latent")
     depth: int = Field(8, ge=1, le=16, description="dense layers from z to w")
+    mapping_rate: Annotated[float, Field(gt=0, le=1)] = Field(0.01, description="how much slower those learn")
     width: int = Field(256, ge=1, le=1024, description="filters on the largest map, doubled on each smaller one")
     most: int = Field(512, ge=1, le=2048, description="filters on any map at the most")
     wavelet: bool = Field(False, description="draw Haar coefficients: largest map of half the sides, half the cost")
@@ -87,25 +89,34 @@ class Config(Section):
 
 
 class Haar(nn.Module):
-    """The four Haar coefficients of every 2×2 pixels: (N, C, H, W) ⇄ (N, 4C, H/2, W/2); orthonormal."""
+    """The four Haar coefficients of every 2×2 pixels: (N, C, H, W) ⇄ (N, 4C, H/2, W/2).
+
+    The mean of a square comes first, then its three details, _DETAIL times as large as in the orthonormal transform:
+    drawings have so much less of them, and what G draws at first shall be smooth.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        signs = torch.tensor([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]])
-        self.basis: Tensor
-        self.register_buffer("basis", signs / 2, persistent=False)
+        signs = torch.tensor([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2
+        scales = torch.tensor([1.0, _DETAIL, _DETAIL, _DETAIL])
+        self.there: Tensor
+        self.back_again: Tensor
+        self.register_buffer("there", signs * scales[:, None], persistent=False)
+        self.register_buffer("back_again", signs / scales, persistent=False)  # the basis is symmetric
 
     def forward(self, image: Tensor) -> Tensor:
-        coefficients: Tensor = F.conv2d(F.pixel_unshuffle(image, 2), self._weights(image))
+        coefficients: Tensor = F.conv2d(F.pixel_unshuffle(image, 2), _of_each(self.there, image.shape[1]))
         return coefficients
 
     def back(self, coefficients: Tensor) -> Tensor:
-        return F.pixel_shuffle(F.conv2d(coefficients, self._weights(coefficients, 4)), 2)
+        """(N, 4C, h, w) → (N, C, 2h, 2w)."""
+        return F.pixel_shuffle(F.conv2d(coefficients, _of_each(self.back_again, coefficients.shape[1] // 4)), 2)
 
-    def _weights(self, x: Tensor, of: int = 1) -> Tensor:
-        channels = x.shape[1] // of
-        eye = torch.eye(channels, dtype=self.basis.dtype, device=self.basis.device)
-        return torch.kron(eye, self.basis)[:, :, None, None]  # its own inverse
+
+def _of_each(basis: Tensor, channels: int) -> Tensor:
+    """(4, 4) → (4C, 4C, 1, 1): the same for each channel of a picture."""
+    eye = torch.eye(channels, dtype=basis.dtype, device=basis.device)
+    return torch.kron(eye, basis)[:, :, None, None]
 
 
 def enlarging(weight: Tensor) -> Tensor:
@@ -180,7 +191,7 @@ class Generator(nn.Module):
         super().__init__()
         sides, filters = config.maps(), config.filters()
         self.mixing, self.layers = config.mixing, 2 * len(sides)
-        self.mapping = Mapping(config.z_dim, c_dim, config.w_dim, config.depth)
+        self.mapping = Mapping(config.z_dim, c_dim, config.w_dim, config.depth, config.mapping_rate)
         self.start = nn.Parameter(torch.randn(filters[0], *sides[0]))
         self.enlarge = nn.ModuleList(
             Styled(config, below, width, side, up=True)
