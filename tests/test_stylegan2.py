@@ -114,7 +114,7 @@ def test_enlarging_and_reducing_are_folded_into_the_weights() -> None:
 
 
 def test_haar_coefficients_are_means_and_details_and_come_back() -> None:
-    haar, x = stylegan2.Haar(), torch.randn(2, 3, 8, 6)
+    haar, x = stylegan2.Haar(4.0), torch.randn(2, 3, 8, 6)
     y = haar(x)
     assert y.shape == (2, 12, 4, 3)
     torch.testing.assert_close(haar.back(y), x)

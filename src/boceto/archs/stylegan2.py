@@ -41,7 +41,8 @@ from boceto.recipe import NotNegative, Recipe, Section
 
 Side = Annotated[int, Field(ge=16, le=1024)]
 _ROOT = math.sqrt(2.0)
-_DETAIL = 4.0
+_DETAIL = 4.0  # drawings have so much less of it than of means, and what G draws at first shall be smooth
+_FAINT = 0.1  # how strong a size's image is at first, so that it comes in as it is learned, the small ones first
 
 
 class Config(Section):
@@ -91,14 +92,13 @@ class Config(Section):
 class Haar(nn.Module):
     """The four Haar coefficients of every 2×2 pixels: (N, C, H, W) ⇄ (N, 4C, H/2, W/2).
 
-    The mean of a square comes first, then its three details, _DETAIL times as large as in the orthonormal transform:
-    drawings have so much less of them, and what G draws at first shall be smooth.
+    The mean of a square comes first, then its three details, ``detail`` times as large as in the orthonormal transform.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, detail: float = 1.0) -> None:
         super().__init__()
         signs = torch.tensor([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2
-        scales = torch.tensor([1.0, _DETAIL, _DETAIL, _DETAIL])
+        scales = torch.tensor([1.0, detail, detail, detail])
         self.there: Tensor
         self.back_again: Tensor
         self.register_buffer("there", signs * scales[:, None], persistent=False)
@@ -172,7 +172,7 @@ class ToImage(nn.Module):
     def __init__(self, config: Config, below: int, channels: int) -> None:
         super().__init__()
         self.style = Equalised(nn.Linear(config.w_dim, below), gain=1.0, start=1.0)
-        self.weight = nn.Parameter(torch.randn(channels, below))
+        self.weight = nn.Parameter(torch.randn(channels, below) * _FAINT)
         self.scale = 1 / math.sqrt(below)
         self.bias = nn.Parameter(torch.zeros(channels))
 
@@ -200,7 +200,7 @@ class Generator(nn.Module):
         self.convolve = nn.ModuleList(
             Styled(config, width, width, side) for width, side in zip(filters, sides, strict=True)
         )
-        self.haar = Haar() if config.wavelet else None
+        self.haar = Haar(_DETAIL) if config.wavelet else None
         channels = config.channels * (4 if config.wavelet else 1)
         self.to_image = nn.ModuleList(ToImage(config, width, channels) for width in filters)
         self.path_mean: Tensor  # running mean of path lengths
