@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import sys
 from collections import Counter
 
 import numpy as np
@@ -17,6 +18,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from boceto import archs, device, recipe
+from boceto.cli import ended
 from boceto.clock import Clock
 from boceto.state import State
 from boceto.training import steps
@@ -75,6 +77,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--device", default="cpu", choices=["cpu"])
     asked = parser.parse_args()
+    if asked.steps < 1:
+        parser.error("--steps is 1 or more")
     table = {name: shares(name, asked.changes, asked.steps, asked.device) for name in asked.recipes}
     print(f"{device.choose('cpu').label}, PyTorch {torch.__version__}")
     print(f"{'':24}" + "".join(f"{name:>26}" for name in table))
@@ -83,4 +87,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
@@ -36,6 +37,13 @@ class _Console(Console):
 
 console = _Console(highlight=False, soft_wrap=True)
 _PLAIN_EVERY_S = 10.0
+
+
+def show(table: Table) -> None:
+    """A table; where the terminal is too narrow for its words, its lines run over the edge rather than lose figures."""
+    if (least := Measurement.get(console, console.options.update(width=10_000), table).minimum) > console.width:
+        table.width = least
+    console.print(table, soft_wrap=False, crop=False)
 
 
 class Bar:
