@@ -20,6 +20,7 @@ from torch.profiler import ProfilerActivity, profile
 from boceto import archs, device, recipe
 from boceto.cli import ended
 from boceto.clock import Clock
+from boceto.errors import UsageError
 from boceto.state import State
 from boceto.training import steps
 
@@ -48,7 +49,10 @@ def kind(name: str) -> str:
 
 def shares(source: str, changes: list[str], count: int, name: str) -> dict[str, float]:
     """Kind → share of the time of a step without a penalty."""
-    wanted = archs.build(recipe.load(source).changed(changes)).stages()[-1]
+    asked = recipe.load(source).changed(changes)
+    if asked.data.labels:
+        raise UsageError(f"{source} wants labels, and noise, which is trained on here, has none; leave out data.labels")
+    wanted = archs.build(asked).stages()[-1]
     compute = device.choose(name, wanted.recipe.train.precision)
     if compute.device.type == "cpu":
         device.reuse_freed_memory()

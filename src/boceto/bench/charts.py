@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,9 +22,11 @@ NAMES = tuple(f"{name}.{kind}" for name in ("bench", "convolution") for kind in 
 
 def write(folder: Path, account: Account) -> None:
     """Every chart that there is something for, as PNG and SVG."""
-    for name, figure in _figures(account):
-        write_image(folder / f"{name}.png", figures.raster(figure))
-        write_text(folder / f"{name}.svg", figures.svg(figure))
+    with warnings.catch_warnings():  # a name in signs that the font has not shows boxes for them
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        for name, figure in _figures(account):
+            write_image(folder / f"{name}.png", figures.raster(figure))
+            write_text(folder / f"{name}.svg", figures.svg(figure))
 
 
 def _figures(account: Account) -> Iterator[tuple[str, Figure]]:
