@@ -35,6 +35,7 @@ FLOORS = [
     ["compiling"],
     ["training", "reporting"],
     ["evaluating", "theory", "trial"],
+    ["choosing"],
     ["starting", "originality", "tagging", "bench"],
     ["terminal"],
     ["demo", "ladder"],
@@ -93,6 +94,7 @@ TINY: dict[str, dict[str, Any]] = {
     "vanilla": {"resolution": 16, "channels": 3, "z_dim": 8, "g_widths": [8, 8, 4], "d_widths": [16, 8]},
     "convolutional": {"resolution": 28, "channels": 3, "z_dim": 8, "g_widths": [8, 4, 4], "d_widths": [4, 8]},
     "vae": {"resolution": 16, "z_dim": 8, "g_width": 4, "d_width": 4},
+    "stylegan2": {"resolution": 16, "z_dim": 8, "w_dim": 8, "depth": 2, "width": 4, "most": 8},
     "progan": {
         "resolution": 16,
         "z_dim": 8,
@@ -112,7 +114,7 @@ TINY: dict[str, dict[str, Any]] = {
         "alpha_start": 0.2,
     },
 }
-LINEAR = {"stylegan"}  # no tanh at the end: about [-1, 1], and clipped where it becomes a picture
+LINEAR = {"stylegan", "stylegan2"}  # their pictures are cut to [-1, 1] as they are written
 # A clock by which a net that grows has come to its last form; by another it is in the midst of growing.
 GROWN, GROWING = Clock(nimg=10**9), Clock(nimg=200)
 
