@@ -150,12 +150,15 @@ class ToImage(nn.Module):
 
 
 class Generator(nn.Module):
-    """z with labels behind (N, z_dim + c_dim) → (N, C, H, W), about [-1, 1]."""
+    """z with labels behind (N, z_dim + c_dim) → (N, C, H, W), about [-1, 1].
 
-    def __init__(self, config: Config, c_dim: int) -> None:
+    ``uniform``: latents are drawn from U(0, 1), instead of N(0, 1).
+    """
+
+    def __init__(self, config: Config, c_dim: int, uniform: bool = False) -> None:
         super().__init__()
         sides, filters = config.maps(), config.filters()
-        self.mixing, self.layers = config.mixing, 2 * len(sides)
+        self.mixing, self.layers, self.uniform = config.mixing, 2 * len(sides), uniform
         self.mapping = Mapping(config.z_dim, c_dim, config.w_dim, config.depth, config.mapping_rate)
         self.start = nn.Parameter(torch.randn(filters[0], *sides[0]))
         self.enlarge = nn.ModuleList(
@@ -177,8 +180,9 @@ class Generator(nn.Module):
         w: Tensor = self.mapping(z)
         if not (self.training and self.mixing):
             return w[:, None].expand(-1, self.layers, -1)
-        latents = self.mapping.z_dim
-        other = torch.cat((torch.randn_like(z[:, :latents]), z[:, latents:]), dim=1)
+        latents, labels = z.split((self.mapping.z_dim, z.shape[1] - self.mapping.z_dim), dim=1)
+        other = torch.rand_like(latents) if self.uniform else torch.randn_like(latents)
+        other = torch.cat((other, labels), dim=1)
         return mixed(w, self.mapping(other), self.layers, self.mixing)
 
     def draw(self, w: Tensor) -> Tensor:
@@ -275,7 +279,7 @@ class StyleGAN2(GAN):
 
     def __init__(self, config: Config, recipe: Recipe) -> None:
         super().__init__(config, recipe)
-        self.generator = Generator(config, self.c_dim)
+        self.generator = Generator(config, self.c_dim, recipe.train.latents == "uniform")
         self.discriminator = Discriminator(config, self.c_dim)
 
     @property
