@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from itertools import islice
 from pathlib import Path
@@ -11,11 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
 import boceto
-from boceto import archs, evaluating, recipe, sampling, starting, tagging
+from boceto import archs, evaluating, recipe, sampling, scoring, starting, tagging
 from boceto.cli import main
 from boceto.clock import Clock
 from boceto.data import labels
@@ -28,6 +30,7 @@ from boceto.errors import UsageError
 from boceto.files import load_tensors
 from boceto.gan import KNOWN, Batch
 from boceto.recipe import Order
+from boceto.reporting import page
 from boceto.runs import Run
 from boceto.state import State
 from boceto.training import steps
@@ -36,7 +39,7 @@ from test_architecture import TINY, batch
 from test_waiting import NothingBuilt, NothingWaits
 
 COLOURS = {"blue": (40, 60, 210), "green": (40, 170, 60), "red": (210, 50, 40)}
-EACH, SIDE = 40, 32
+EACH, SIDE, BICUBIC = 40, 32, Image.Resampling.BICUBIC
 
 TABLE: dict[str, Any] = {
     "arch": {"name": "dcgan", "resolution": SIDE, "z_dim": 8, "g_width": 8, "d_width": 8},
@@ -47,21 +50,27 @@ TABLE: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module")
-def colours(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """Pictures whose class is their colour; one in two bears the tag ``dark`` and is, ``old`` goes with some of those."""
-    folder = tmp_path_factory.mktemp("colours")
+def painted(folder: Path, darkest: int, each: int = EACH) -> Prepared:
+    """Pictures whose class is their colour, with blots down to ``darkest`` (0 … 255).
+
+    One in two bears the tag ``dark`` and is, ``old`` goes with some of those, ``drawn`` with all.
+    """
     random, lines = np.random.Generator(np.random.PCG64(0)), []
     for name, colour in COLOURS.items():
-        (folder / name).mkdir()
-        for i in range(EACH):
-            light = (0.5 if i % 2 else 1.0) * random.uniform(0.9, 1.0)
-            pixels = np.array(colour) * light + random.normal(0, 12, (SIDE, SIDE, 3))
-            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / name / f"{i:02d}.png")
+        (folder / name).mkdir(parents=True)
+        for i in range(each):
+            blots = Image.fromarray(random.integers(darkest, 256, (7, 7), np.uint8)).resize((SIDE, SIDE), BICUBIC)
+            light = (0.5 if i % 2 else 1.0) * np.asarray(blots)[:, :, None] / 255
+            Image.fromarray((np.array(colour) * light).astype(np.uint8)).save(folder / name / f"{i:02d}.png")
             tags = ["dark"] * (i % 2) + ["old"] * (i % 4 == 1) + ["drawn"]
             lines.append(json.dumps({"file_name": f"{name}/{i:02d}.png", "tags": tags}))
     (folder / "metadata.jsonl").write_text("\n".join(lines))
     return prepare(folder, folder.with_name(f"{folder.name}-data"), size=SIDE, workers=1, duplicates="keep")
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    return painted(tmp_path_factory.mktemp("pictures") / "colours", 160)
 
 
 def trained(data: Prepared, out: Path, *changes: str) -> Run:
@@ -331,7 +340,7 @@ def test_the_label_decides(run: Run) -> None:
     assert np.mean(right) >= 0.75 and min(right) >= 0.5, means
     for place, name in enumerate(model.titles):
         others = np.delete(means[:, HUE[name]], place)
-        assert means[place, HUE[name]] > others.max() + 8, means
+        assert means[place, HUE[name]] > others.max(), means
         assert np.array_equal(model.sample(8, labels=[name]), columns[:, place]), "the latents of a row are the seed's"
     mixed = model.sample(60, seed=5)
     assert (hue(mixed) == hues(model.asked(60, 5))).mean() >= 0.7
@@ -451,13 +460,14 @@ def test_a_sheet_by_label(run: Run, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "4 pictures that show red of seed 0" in capsys.readouterr().out
 
 
-def test_sheets_of_a_training_have_a_column_a_label(run: Run) -> None:
+def test_sheets_of_a_training_have_a_column_a_label(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     laid = sampling.layout(run.recipe)
     assert laid == sampling.Layout(15, 3, ("blue", "green", "red"))
     last = cells(run.samples()[2880], laid)
     assert np.array_equal(last, boceto.load(run.folder, device_name="cpu").by_label(5))
-    page = boceto.report(run.folder).read_text("utf-8")
-    assert "3: blue, green, red" in page and "across it only the label changes" in page
+    monkeypatch.setattr(page, "_charts", lambda *_: {"losses": Figure()})  # they take their time, and know no labels
+    written = boceto.report(run.folder).read_text("utf-8")
+    assert "3: blue, green, red" in written and "across it only the label changes" in written
     assert Image.open(run.folder / "figures" / "evolution.png").width > 300
 
 
@@ -484,14 +494,24 @@ def test_names_that_are_too_long_stand_upright() -> None:
     assert wide.height < tall.height < wide.height + 200
 
 
-def test_a_tagger_tells_whether_labels_are_heeded(run: Run, colours: Prepared, tmp_path: Path) -> None:
-    tagger = tagging.train(colours.folder, tmp_path / "tagger", softmax=True, epochs=6, device_name="cpu")
+def test_a_tagger_tells_whether_labels_are_heeded(run: Run, tmp_path: Path) -> None:
+    data = painted(tmp_path / "blots", 0, each=80)  # so different that none passes for another's repetition
+    tagger = tagging.train(data.folder, tmp_path / "tagger", softmax=True, epochs=14, device_name="cpu")
     found = evaluating.evaluate(run.folder, samples=60, features=str(tagger.folder), device_name="cpu")
     assert found.tagger == tagger.name and [one.label for one in found.heeded] == list(NAMES)
     assert sum(one.asked for one in found.heeded) == 60 and all(one.asked + one.others == 60 for one in found.heeded)
-    assert sum(one.shown for one in found.heeded) >= 40, "most show what they were told to"
+    model, own = boceto.load(run.folder), labels.table(NAMES, data)
+    wanted = model.asked(60, 0).argmax(axis=1)
+    for turned, much in ((0, True), (1, False)):  # drawings that show what was asked for, and such as never do
+        shown = data.gather([np.flatnonzero(own[:, (place + turned) % 3])[i] for i, place in enumerate(wanted)])
+        told = evaluating.heeded(model, shown, 0, tagger)
+        assert [one.asked for one in told] == np.bincount(wanted).tolist()
+        right, wrong = sum(one.shown for one in told), sum(one.shown_unasked for one in told)
+        assert right + wrong == 60 and (right > 50 if much else right < 10)
     assert any("red: seen on" in line for line in evaluating.remarks(found))
-    json.dumps(found.as_dict())
-    tags = tagging.train(colours.folder, tmp_path / "tags", tags="dark", epochs=1, device_name="cpu")
+    scoring.note(run, found)
+    assert scoring.noted(run)[0].heeded == found.heeded
+    other = shutil.copytree(tagger.folder, tmp_path / "other") / "tagger.json"
+    other.write_text(re.sub('"(blue|green|red)"', r'"very \1"', other.read_text()))
     with pytest.raises(UsageError, match=r"tells none of the labels of .* \(blue, green, red\); train a tagger"):
-        evaluating.evaluate(run.folder, samples=60, features=str(tags.folder), tagger=tags.folder)
+        evaluating.evaluate(run.folder, samples=60, features=str(tagger.folder), tagger=other.parent)

@@ -91,17 +91,18 @@ class Discriminator(nn.Module):
             ]
             below = width
         layers += [Conv2d(below, 1, 4, bias=False), nn.Flatten(0)]  # (N,)
-        self.layers: nn.Sequential = nn.Sequential(*layers)
+        self.layers = nn.Sequential(*layers)
         self.embed = nn.Linear(c_dim, below, bias=False) if c_dim else None
 
     def forward(self, image: Tensor, labels: Tensor | None = None) -> Tensor:
         if self.embed is None or labels is None:
             logit: Tensor = self.layers(image)
-            return logit
-        x: Tensor = self.layers[:-2](image)  # (N, 512, 4, 4)
-        features = x.mean(dim=(2, 3))
-        shown: Tensor = (self.embed(labels) * features).sum(dim=1) / math.sqrt(features.shape[1])
-        return shown + self.layers[-2:](x)
+        else:
+            x: Tensor = self.layers[:-2](image)  # (N, 512, 4, 4)
+            features = x.mean(dim=(2, 3))
+            shown = (self.embed(labels) * features).sum(dim=1) / math.sqrt(features.shape[1])
+            logit = self.layers[-2:](x) + shown
+        return logit
 
 
 @final
