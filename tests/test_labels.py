@@ -442,9 +442,8 @@ def test_labels_asked_of_a_run_that_was_told_none(colours: Prepared, tmp_path: P
 
 def cells(sheet: Path, laid: sampling.Layout) -> NDArray[np.uint8]:
     picture = Image.open(sheet).convert("RGB")
-    side, top = laid.cell(picture)
-    boxes = [(x * side + 2, top + y * side + 2) for y in range(laid.rows) for x in range(laid.columns)]
-    return np.stack([np.asarray(picture.crop((x, y, x + side - 2, y + side - 2))) for x, y in boxes])
+    boxes = laid.cells(picture)
+    return np.stack([np.asarray(picture.crop((box[0] + 2, box[1] + 2, *box[2:]))) for box in boxes])
 
 
 def test_a_sheet_by_label(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -483,6 +482,13 @@ def test_sheets_of_a_training_have_a_column_a_label(run: Run, monkeypatch: pytes
 )
 def test_how_a_sheet_is_laid(names: tuple[str, ...], count: int, laid: sampling.Layout) -> None:
     assert sampling.layout(recipe.parse({**TABLE, "data": {"labels": names}}, "test"), count) == laid
+
+
+@pytest.mark.parametrize("names", [(), ("a", "b", "c"), ("a", "b", "a_name_that_is_far_too_long_to_lie")])
+def test_pictures_are_found_on_a_sheet_again(tmp_path: Path, names: tuple[str, ...]) -> None:
+    images = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (9, 12, 20, 3), np.uint8)  # wider than high
+    sampling.sheet(images, 3, names=names).save(tmp_path / "s.png")
+    assert np.array_equal(cells(tmp_path / "s.png", sampling.Layout(9, 3, names)), images)
 
 
 def test_names_that_are_too_long_stand_upright() -> None:

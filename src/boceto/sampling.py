@@ -85,10 +85,13 @@ class Layout:
     def rows(self) -> int:
         return math.ceil(self.count / self.columns)
 
-    def cell(self, sheet: Image.Image, gap: int = 2) -> tuple[int, int]:
-        """The side of a (square) picture with its gap, and where the first row begins, in pixels of such a sheet."""
-        side = (sheet.width - gap) // self.columns
-        return side, sheet.height - gap - self.rows * side if self.names else 0
+    def cells(self, sheet: Image.Image, gap: int = 2) -> list[tuple[int, int, int, int]]:
+        """Where the pictures of such a sheet are, each with the gap left of it and above: left, top, right, bottom."""
+        width = (sheet.width - gap) // self.columns
+        begin = _heading(self.names, width, gap).height if self.names else 0
+        height = (sheet.height - begin - gap) // self.rows
+        corners = ((i % self.columns * width, begin + i // self.columns * height) for i in range(self.count))
+        return [(left, top, left + width, top + height) for left, top in corners]
 
 
 def layout(wanted: Recipe, count: int | None = None) -> Layout:
@@ -153,32 +156,37 @@ def sheet(
     whole = Image.fromarray(canvas[:, :, 0] if channels == 1 else canvas)
     if scale > 1:
         whole = whole.resize((whole.width * scale, whole.height * scale), Image.Resampling.LANCZOS)
-    return _headed(whole, names, (width + gap) * scale, gap * scale) if names else whole
+    if not names:
+        return whole
+    heading = _heading(names, (width + gap) * scale, gap * scale)
+    page = Image.new("RGB", (whole.width, heading.height + whole.height), "white")
+    page.paste(heading, (0, 0))
+    page.paste(whole, (0, heading.height))
+    return page
 
 
 _INK = "#2b2733"
 _LONGEST = 28  # letters of a name over a column
 
 
-def _headed(sheet_: Image.Image, names: Sequence[str], cell: int, gap: int) -> Image.Image:
-    """A sheet with names over its columns of ``cell`` pixels: upright where all fit, else from below upwards."""
+def _heading(names: Sequence[str], cell: int, gap: int) -> Image.Image:
+    """Names over columns of ``cell`` pixels: lying where all fit, else standing, to be read from below upwards."""
     size = min(22, max(11, cell // 9))
     font = ImageFont.load_default(size)
     texts = [name.replace("_", " ") for name in names]
     texts = [text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…" for text in texts]
     widths = [math.ceil(font.getlength(text)) for text in texts]
-    turned = max(widths) > cell - gap - 2
-    height = (max(widths) if turned else size) + size
-    page = Image.new("RGB", (sheet_.width, height + sheet_.height), "white")
-    page.paste(sheet_, (0, height))
+    standing = max(widths) > cell - gap - 2
+    height = (max(widths) if standing else size) + size
+    heading = Image.new("RGB", (len(names) * cell + gap, height), "white")
     for place, (text, width) in enumerate(zip(texts, widths, strict=True)):
         middle = gap + place * cell + (cell - gap) // 2
         strip = Image.new("L", (width + 2, 2 * size), 0)
         ImageDraw.Draw(strip).text((1, size), text, fill=255, font=font, anchor="lm")
-        strip = strip.rotate(90, expand=True) if turned else strip
-        top = height - strip.height - size // 3 if turned else (height - strip.height) // 2
-        page.paste(_INK, (middle - strip.width // 2, top), strip)
-    return page
+        strip = strip.rotate(90, expand=True) if standing else strip
+        top = height - strip.height - size // 3 if standing else (height - strip.height) // 2
+        heading.paste(_INK, (middle - strip.width // 2, top), strip)
+    return heading
 
 
 class Model:

@@ -156,9 +156,11 @@ class TrainingView:
         """The first pictures of a sheet, two pixels a character."""
         if not self._live or self._laid is None or console.color_system != "truecolor":
             return
-        cell, top = self._laid.cell(picture)
-        row = picture.convert("RGB").crop((0, top, min(_SHOWN, self._laid.columns) * cell, top + cell))
-        self._pictures = half_blocks(row.resize((row.width * _CELL // cell, _CELL)))
+        left, top, right, bottom = self._laid.cells(picture)[0]
+        cell, shown = right - left, min(_SHOWN, self._laid.columns)
+        row = picture.convert("RGB").crop((0, top, shown * cell, bottom))
+        rows = max(1, round(_CELL * row.height / cell / 2))  # of characters
+        self._pictures = half_blocks(row.resize((shown * _CELL, 2 * rows)))
 
     def finding(self, nimg: int, text: str) -> None:
         """Nothing: it comes with the progress."""

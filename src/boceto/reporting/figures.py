@@ -307,12 +307,11 @@ def raster(figure: Figure) -> Image.Image:
 
 def _first_pictures(sheet_: Image.Image, laid: Layout, columns: int, gap: int = 2) -> Image.Image:
     """The first pictures of a sheet in one row."""
-    cell, begin = laid.cell(sheet_, gap)
-    columns = min(columns, laid.count)
-    strip = Image.new("RGB", (columns * cell + gap, cell), "white")
-    for i in range(columns):
-        left, top = (i % laid.columns) * cell, begin + (i // laid.columns) * cell
-        strip.paste(sheet_.crop((left, top, left + cell + gap, top + cell)), (i * cell, 0))
+    boxes = laid.cells(sheet_, gap)[:columns]
+    width, height = boxes[0][2] - boxes[0][0], boxes[0][3] - boxes[0][1]
+    strip = Image.new("RGB", (len(boxes) * width + gap, height), "white")
+    for i, (left, top, right, bottom) in enumerate(boxes):
+        strip.paste(sheet_.crop((left, top, right + gap, bottom)), (i * width, 0))
     return strip
 
 

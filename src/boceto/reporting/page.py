@@ -73,6 +73,7 @@ def report(run: Path | str, *, data: Path | str | None = None, live: bool = Fals
         held_out=opened.held_out,
         by_label=bool(sampling.layout(opened.recipe).names),
         facts=_facts(opened, nimg, log),
+        chosen=opened.about.get("chosen", ()),
         pictures={name: embedded(picture) for name, picture in pictures.items()},
         charts={name: figures.svg(chart) for name, chart in charts.items()},
         findings=[finding.told() for finding in findings],
@@ -121,7 +122,8 @@ def _latest_sheet(run: Run) -> dict[str, Image.Image]:
         raise UsageError(f"run {run.folder} has no sheet yet; it comes with the first steps")
     with os_errors("read", path := samples[max(samples)]):
         sheet = Image.open(path).convert("RGB")
-    times = _scale(sampling.layout(run.recipe).cell(sheet)[0])
+    left, _, right, _ = sampling.layout(run.recipe).cells(sheet)[0]
+    times = _scale(right - left)
     return {"sheet": sheet.resize((sheet.width * times, sheet.height * times), Image.Resampling.LANCZOS)}
 
 
