@@ -307,6 +307,8 @@ def raster(figure: Figure) -> Image.Image:
 
 def _first_pictures(sheet_: Image.Image, laid: Layout, columns: int, gap: int = 2) -> Image.Image:
     """The first pictures of a sheet in one row."""
+    if laid.names and columns > laid.columns:
+        columns -= columns % laid.columns  # a row has all labels, or is left out
     boxes = laid.cells(sheet_, gap)[:columns]
     width, height = boxes[0][2] - boxes[0][0], boxes[0][3] - boxes[0][1]
     strip = Image.new("RGB", (len(boxes) * width + gap, height), "white")
