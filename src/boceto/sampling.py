@@ -24,6 +24,7 @@ from boceto.device import Compute, Precision
 from boceto.errors import Fault, UsageError
 from boceto.files import image_format, load_tensors, restore, write_image
 from boceto.gan import GAN
+from boceto.nn.styles import Mapping
 from boceto.recipe import Recipe
 from boceto.runs import Run
 from boceto.scaling import levels_from_signed, to_signed
@@ -211,9 +212,9 @@ class Model:
     def sample(self, n: int = 25, seed: int = 0, psi: float = 1.0, labels: Sequence[str] | None = None) -> Images:
         """``n`` new pictures: uint8 (n, H, W, C). Picture i of a seed is the same whatever ``n`` is.
 
-        ``psi`` shrinks the latents towards their mean: under 1 the pictures are more alike and often cleaner.
-        ``labels``: the tags and the class that all of them shall show, and no other; without, they are mixed as in the
-        drawings. Raises UsageError for a label that G was not told, or if it was told none.
+        ``psi`` shrinks the latents, those in W if there are, towards their mean: under 1 the pictures are more alike
+        and often cleaner. ``labels``: the tags and the class that all of them shall show, and no other; without, they
+        are mixed as in the drawings. Raises UsageError for a label that G was not told, or if it was told none.
         """
         z = self._latents(n, seed, psi)
         return self._drawn(told(self.generator, z, seed) if labels is None else beside(z, self._row(labels)))
@@ -262,8 +263,12 @@ class Model:
             raise UsageError(f"psi = {psi} is out of range; it lies between 0 (all the same) and 2")
         with device.memory_errors(f"draw {n:,} pictures at once", "fewer (-n)"):
             kind = self.recipe.train.latents
-            mean = 0.5 if kind == "uniform" else 0.0
-            return mean + psi * (latents(n, self.z_dim, seed, kind) - mean)
+            z = latents(n, self.z_dim, seed, kind)
+        if mapping := next((part for part in self.generator.modules() if isinstance(part, Mapping)), None):
+            mapping.psi = psi
+            return z
+        mean = 0.5 if kind == "uniform" else 0.0
+        return mean + psi * (z - mean)
 
     def _drawn(self, z: Tensor) -> Images:
         with device.memory_errors(f"draw {len(z):,} pictures at once", "fewer (-n)"), self.compute.autocast():

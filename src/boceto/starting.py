@@ -333,11 +333,12 @@ def _remedy(wanted: Recipe, needs: tuple[int, int, int], has: tuple[int, int, in
     if needs[1:] == has[1:]:
         return f"use --set arch.channels={has[0]}, or prepare again {'with' if needs[0] == 1 else 'without'} --grey"
     again = f"prepare again with --size {needs[2]}x{needs[1]}{' --grey' if needs[0] == 1 else ''}"
+    size = str(has[1]) if has[1] == has[2] else f"[{has[1]},{has[2]}]"
     try:  # can it draw so?
-        there = archs.build(wanted.changed([f"arch.resolution={has[1]}"])).image_shape == has
+        there = archs.build(wanted.changed([f"arch.resolution={size}"])).image_shape == has
     except UsageError:
         there = False
-    return f"{again}, or use --set arch.resolution={has[1]}" if there else again
+    return f"{again}, or use --set arch.resolution={size}" if there else again
 
 
 def _require_same_recipe(run: Run, wanted: Recipe) -> None:
