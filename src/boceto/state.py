@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer, RMSprop
 
@@ -71,13 +72,19 @@ class State:
             self.see_layers()
         return grown
 
+    def know(self, rows: NDArray[np.uint8]) -> None:
+        """Have G and its average keep these rows of labels, (KNOWN, c_dim): so they occur together in the drawings."""
+        for net in (self.gan.generator, self.ema):
+            net.get_buffer("known").copy_(torch.from_numpy(rows))
+
     def see_layers(self) -> None:
         """Find out in which order the nets' layers stand, for what is watched of each."""
-        gan, z = self.gan, torch.zeros(2, self.gan.z_dim, device=self.compute.device)
+        gan, (z, labels) = self.gan, self.gan.blank(2)
         g = probing.layers(gan.generator, z)
         with torch.no_grad():
             images = self.ema(z)
-        self.layers = {"generator": g, "discriminator": probing.layers(gan.discriminator, images)}
+        told = () if labels is None else (labels,)
+        self.layers = {"generator": g, "discriminator": probing.layers(gan.discriminator, images, *told)}
 
     def renew_optimisers(self) -> None:
         """Optimisers for the nets as they are; the moments of weights that stay are kept if the recipe says so."""
