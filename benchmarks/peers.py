@@ -294,7 +294,7 @@ def main() -> None:
 
     from boceto.cli import ended
 
-    return sys.exit(ended(lambda: compare(asked)))
+    sys.exit(ended(lambda: compare(asked)))
 
 
 def compare(asked: argparse.Namespace) -> None:

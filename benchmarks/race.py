@@ -287,7 +287,7 @@ def main() -> None:
 
     from boceto.cli import ended
 
-    return sys.exit(ended(lambda: run(asked, recipes)))
+    sys.exit(ended(lambda: run(asked, recipes)))
 
 
 def run(asked: argparse.Namespace, recipes: Sequence[str]) -> None:
