@@ -67,9 +67,8 @@ def test_other_sizes_are_refused_with_those_near_them(size: tuple[int, int], nea
 
 
 @pytest.mark.parametrize("resolution", ["16", "[16, 24]", "[32, 16]"])
-@pytest.mark.parametrize("wavelet", ["false", "true"])
-def test_pictures_have_the_size_asked_for(resolution: str, wavelet: str) -> None:
-    gan = built(f"arch.resolution={resolution}", f"arch.wavelet={wavelet}")
+def test_pictures_have_the_size_asked_for(resolution: str) -> None:
+    gan = built(f"arch.resolution={resolution}")
     images = gan.generator(torch.randn(4, 8))
     assert images.shape == (4, *gan.image_shape)
     assert gan.discriminator(images).shape == (4,)
@@ -111,16 +110,6 @@ def test_enlarging_and_reducing_are_folded_into_the_weights() -> None:
     torch.testing.assert_close(F.conv_transpose2d(x, stylegan2.enlarging(weight), stride=2, padding=1), large)
     small = F.avg_pool2d(F.conv2d(x, weight, padding=1), 2)
     torch.testing.assert_close(F.conv2d(x, stylegan2.reducing(weight), stride=2, padding=1), small)
-
-
-def test_haar_coefficients_are_means_and_details_and_come_back() -> None:
-    haar, x = stylegan2.Haar(), torch.randn(2, 3, 8, 6)
-    y = haar(x)
-    assert y.shape == (2, 12, 4, 3)
-    torch.testing.assert_close(haar.back(y), x)
-    pixels = torch.tensor([[[[1.0, 2.0], [3.0, 5.0]]]])
-    across, down, diagonal = 4 * (1 - 2 + 3 - 5) / 2, 4 * (1 + 2 - 3 - 5) / 2, 4 * (1 - 2 - 3 + 5) / 2
-    assert haar(pixels).flatten().tolist() == [(1 + 2 + 3 + 5) / 2, across, down, diagonal]
 
 
 def test_noise_is_drawn_anew_while_training_only() -> None:
@@ -204,7 +193,7 @@ def test_path_length_is_lazy_and_can_be_left_out() -> None:
 
 
 def test_it_learns_with_every_regulariser_and_finite_gradients(tmp_path: Path) -> None:
-    setting = tiny("objective.r1_gamma=1", "objective.r1_every=2", "arch.path_every=2", "arch.wavelet=true")
+    setting = tiny("objective.r1_gamma=1", "objective.r1_every=2", "arch.path_every=2")
     state = State.fresh(setting, CPU)
     before = {name: p.detach().clone() for name, p in state.gan.named_parameters()}
     pixels = torch.randint(0, 256, (8, 3, 16, 16), dtype=torch.uint8).numpy()

@@ -13,9 +13,6 @@ Modulating the weights for each picture is the same as scaling what goes into th
 which needs no convolution of its own for each picture, nor any compiled operation. Enlarging or reducing is folded into
 the weights (nearest ×2 before, mean ÷2 after): a kernel 4×4 of stride 2 does both at 4/9 of the cost.
 
-With ``wavelet`` the nets work on the four Haar coefficients of every 2×2 pixels, so that their largest map has half the
-picture's sides (Gal et al. 2021, "SWAGAN"): about as good, at a half of the cost.
-
 Style mixing (Karras et al. 2019, §3.1), truncation in W, lazy R1 by ``objective``, path length by ``path_weight``.
 Labels: G's mapping takes them beside z, D's logit gains ⟨embedding, features⟩ / √dim (Miyato & Koyama 2018).
 """
@@ -41,7 +38,7 @@ from boceto.recipe import NotNegative, Recipe, Section
 
 Side = Annotated[int, Field(ge=16, le=1024)]
 _ROOT = math.sqrt(2.0)
-_DETAIL = 4.0
+_FAINT = 0.1  # how strong a size's image is at first, so that it comes in as it is learned, the small ones first
 
 
 class Config(Section):
@@ -55,7 +52,6 @@ class Config(Section):
     mapping_rate: Annotated[float, Field(gt=0, le=1)] = Field(0.01, description="how much slower those learn")
     width: int = Field(256, ge=1, le=1024, description="filters on the largest map, doubled on each smaller one")
     most: int = Field(512, ge=1, le=2048, description="filters on any map at the most")
-    wavelet: bool = Field(False, description="draw Haar coefficients: largest map of half the sides, half the cost")
     noise: bool = Field(True, description="noise for each pixel")
     mixing: Annotated[float, Field(ge=0, le=1)] = Field(0.9, description="share of pictures of two mixed styles")
     path_weight: NotNegative = Field(2.0, description="strength of path length regularisation; 0 = none")
@@ -77,7 +73,7 @@ class Config(Section):
 
     def maps(self) -> list[tuple[int, int]]:
         """Sides of the maps, the smallest first."""
-        return maps(*self.size)[: -1 if self.wavelet else None]
+        return maps(*self.size)
 
     def filters(self) -> list[int]:
         """Filters on each of the maps."""
@@ -85,38 +81,7 @@ class Config(Section):
         return [min(self.most, self.width << (count - 1 - level)) for level in range(count)]
 
 
-# ── pictures and their Haar coefficients ──
-
-
-class Haar(nn.Module):
-    """The four Haar coefficients of every 2×2 pixels: (N, C, H, W) ⇄ (N, 4C, H/2, W/2).
-
-    The mean of a square comes first, then its three details, _DETAIL times as large as in the orthonormal transform:
-    drawings have so much less of them, and what G draws at first shall be smooth.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        signs = torch.tensor([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2
-        scales = torch.tensor([1.0, _DETAIL, _DETAIL, _DETAIL])
-        self.there: Tensor
-        self.back_again: Tensor
-        self.register_buffer("there", signs * scales[:, None], persistent=False)
-        self.register_buffer("back_again", signs / scales, persistent=False)  # the basis is symmetric
-
-    def forward(self, image: Tensor) -> Tensor:
-        coefficients: Tensor = F.conv2d(F.pixel_unshuffle(image, 2), _of_each(self.there, image.shape[1]))
-        return coefficients
-
-    def back(self, coefficients: Tensor) -> Tensor:
-        """(N, 4C, h, w) → (N, C, 2h, 2w)."""
-        return F.pixel_shuffle(F.conv2d(coefficients, _of_each(self.back_again, coefficients.shape[1] // 4)), 2)
-
-
-def _of_each(basis: Tensor, channels: int) -> Tensor:
-    """(4, 4) → (4C, 4C, 1, 1): the same for each channel of a picture."""
-    eye = torch.eye(channels, dtype=basis.dtype, device=basis.device)
-    return torch.kron(eye, basis)[:, :, None, None]
+# ── convolutions that change the size ──
 
 
 def enlarging(weight: Tensor) -> Tensor:
@@ -172,7 +137,7 @@ class ToImage(nn.Module):
     def __init__(self, config: Config, below: int, channels: int) -> None:
         super().__init__()
         self.style = Equalised(nn.Linear(config.w_dim, below), gain=1.0, start=1.0)
-        self.weight = nn.Parameter(torch.randn(channels, below))
+        self.weight = nn.Parameter(torch.randn(channels, below) * _FAINT)
         self.scale = 1 / math.sqrt(below)
         self.bias = nn.Parameter(torch.zeros(channels))
 
@@ -185,12 +150,15 @@ class ToImage(nn.Module):
 
 
 class Generator(nn.Module):
-    """z with labels behind (N, z_dim + c_dim) → (N, C, H, W), about [-1, 1]."""
+    """z with labels behind (N, z_dim + c_dim) → (N, C, H, W), about [-1, 1].
 
-    def __init__(self, config: Config, c_dim: int) -> None:
+    ``uniform``: latents are drawn from U(0, 1), instead of N(0, 1).
+    """
+
+    def __init__(self, config: Config, c_dim: int, uniform: bool = False) -> None:
         super().__init__()
         sides, filters = config.maps(), config.filters()
-        self.mixing, self.layers = config.mixing, 2 * len(sides)
+        self.mixing, self.layers, self.uniform = config.mixing, 2 * len(sides), uniform
         self.mapping = Mapping(config.z_dim, c_dim, config.w_dim, config.depth, config.mapping_rate)
         self.start = nn.Parameter(torch.randn(filters[0], *sides[0]))
         self.enlarge = nn.ModuleList(
@@ -200,9 +168,7 @@ class Generator(nn.Module):
         self.convolve = nn.ModuleList(
             Styled(config, width, width, side) for width, side in zip(filters, sides, strict=True)
         )
-        self.haar = Haar() if config.wavelet else None
-        channels = config.channels * (4 if config.wavelet else 1)
-        self.to_image = nn.ModuleList(ToImage(config, width, channels) for width in filters)
+        self.to_image = nn.ModuleList(ToImage(config, width, config.channels) for width in filters)
         self.path_mean: Tensor  # running mean of path lengths
         self.register_buffer("path_mean", torch.zeros(()))
 
@@ -214,8 +180,9 @@ class Generator(nn.Module):
         w: Tensor = self.mapping(z)
         if not (self.training and self.mixing):
             return w[:, None].expand(-1, self.layers, -1)
-        latents = self.mapping.z_dim
-        other = torch.cat((torch.randn_like(z[:, :latents]), z[:, latents:]), dim=1)
+        latents, labels = z.split((self.mapping.z_dim, z.shape[1] - self.mapping.z_dim), dim=1)
+        other = torch.rand_like(latents) if self.uniform else torch.randn_like(latents)
+        other = torch.cat((other, labels), dim=1)
         return mixed(w, self.mapping(other), self.layers, self.mixing)
 
     def draw(self, w: Tensor) -> Tensor:
@@ -227,7 +194,6 @@ class Generator(nn.Module):
                 x = self.enlarge[level - 1](x, w[:, 2 * level - 1])
             x = convolve(x, w[:, 2 * level])
             new = self.to_image[level](x, w[:, 2 * level + 1])
-            new = new if self.haar is None else self.haar.back(new)
             if image is not None:
                 new = new + F.interpolate(image, scale_factor=2.0, mode="bilinear")
             image = new
@@ -276,9 +242,9 @@ class Discriminator(nn.Module):
         super().__init__()
         (height, width), *_ = config.maps()
         filters = config.filters()
-        self.haar = Haar() if config.wavelet else None
-        channels = config.channels * (4 if config.wavelet else 1)
-        self.from_image = nn.Sequential(Equalised(nn.Conv2d(channels, filters[-1], 1)), nn.LeakyReLU(0.2, inplace=True))
+        self.from_image = nn.Sequential(
+            Equalised(nn.Conv2d(config.channels, filters[-1], 1)), nn.LeakyReLU(0.2, inplace=True)
+        )
         self.blocks = nn.ModuleList(Block(above, below) for below, above in itertools.pairwise(filters))
         smallest = filters[0]
         self.end = nn.Sequential(
@@ -293,7 +259,7 @@ class Discriminator(nn.Module):
         self.labels = Equalised(nn.Linear(c_dim, smallest), gain=1.0) if c_dim else None
 
     def forward(self, image: Tensor, labels: Tensor | None = None) -> Tensor:
-        x = self.from_image(image if self.haar is None else self.haar(image))
+        x = self.from_image(image)
         for block in reversed(self.blocks):
             x = block(x)
         features = self.end(x)  # (N, filters)
@@ -313,7 +279,7 @@ class StyleGAN2(GAN):
 
     def __init__(self, config: Config, recipe: Recipe) -> None:
         super().__init__(config, recipe)
-        self.generator = Generator(config, self.c_dim)
+        self.generator = Generator(config, self.c_dim, recipe.train.latents == "uniform")
         self.discriminator = Discriminator(config, self.c_dim)
 
     @property
