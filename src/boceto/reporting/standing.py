@@ -66,7 +66,9 @@ def standing(run: Run) -> Standing:
 def shape(recipe: Recipe) -> tuple[int, int, int]:
     """(H, W, C) of the pictures that a network draws in the end, without building it."""
     config: Any = archs.configure(recipe)
-    return config.resolution, config.resolution, config.channels
+    side = config.resolution
+    height, width = side if isinstance(side, tuple) else (side, side)
+    return height, width, config.channels
 
 
 def network(recipe: Recipe) -> str:
