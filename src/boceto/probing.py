@@ -25,6 +25,25 @@ def layers(net: nn.Module, x: Tensor) -> dict[str, nn.Parameter]:
 
     ``x`` (N, …) is shown to it once, in eval mode and without a gradient, to see the order; nothing else changes.
     """
+    return {name.removesuffix(".weight"): weight for name, weight in _in_order(net, x).items() if weight.dim() > 1}
+
+
+def lower(net: nn.Module, x: Tensor, n: int) -> dict[str, nn.Parameter]:
+    """The parameters by name of a net's first ``n`` layers, their biases and the norms that follow; ``x`` as there."""
+    if not n:
+        return {}
+    found: dict[str, nn.Parameter] = {}
+    seen = 0
+    for name, parameter in _in_order(net, x).items():
+        seen += parameter.dim() > 1
+        if seen > n:
+            break
+        found[name] = parameter
+    return found
+
+
+def _in_order(net: nn.Module, x: Tensor) -> dict[str, nn.Parameter]:
+    """All parameters by name, in the order in which the modules that hold them are called."""
     called: dict[nn.Module, int] = {}
 
     def note(module: nn.Module, _: object) -> None:
@@ -46,8 +65,8 @@ def layers(net: nn.Module, x: Tensor) -> dict[str, nn.Parameter]:
         holders = (net.get_submodule(".".join(path[:depth])) for depth in range(len(path), -1, -1))
         return next((called[holder] for holder in holders if holder in called), len(called))
 
-    weights = {name: weight for name, weight in net.named_parameters() if weight.dim() > 1}
-    return {name.removesuffix(".weight"): weights[name] for name in sorted(weights, key=place)}
+    parameters = dict(net.named_parameters())
+    return {name: parameters[name] for name in sorted(parameters, key=place)}
 
 
 @contextmanager
