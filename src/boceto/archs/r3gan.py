@@ -123,7 +123,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.activation(self.expand(x))
         y = self.activation(self.mix(y))
-        return x + self.contract(y)
+        branch: Tensor = self.contract(y)
+        return x + branch
 
 
 class Basis(nn.Module):
@@ -202,6 +203,8 @@ class R3GAN(GAN):
     """Both nets are of one build, one the other's mirror image."""
 
     conditional = True
+    generator: Generator
+    discriminator: Discriminator
 
     def __init__(self, config: Config, recipe: Recipe) -> None:
         super().__init__(config, recipe)
