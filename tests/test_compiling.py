@@ -42,7 +42,7 @@ def trained(
     table: dict[str, Any] = {"arch": {"name": name, **TINY[name]}, "objective": objective or {}}
     table["arch"] |= {"d_norm": "none"} if name in ("dcgan", "convolutional") and objective else {}
     table["arch"] |= {"d_dropout": 0} if name == "convolutional" else {}  # its masks are other ones when compiled
-    table["arch"] |= {"fade_share": 1.0, "alpha_start": 0.0} if name == "progan" else {}
+    table["arch"] |= {"fade_share": 1.0, "alpha_start": 0.0} if name in GROWING else {}
     table["train"] = {"batch": 8, "precision": "float32", "compile": mode}
     table["watch"] = {"log_kimg": 0.016}
     wanted, compute = recipe.parse(table, "test"), choose("cpu", "float32")
@@ -65,9 +65,10 @@ def assert_close(a: State, b: State, tolerance: float) -> None:
     assert max(((mine[key] - other[key]).abs().max().item() for key in mine), default=0) <= tolerance
 
 
+GROWING = ("progan", "stylegan")
 R1, GP = {"r1_gamma": 1.0, "r2_gamma": 1.0, "r1_every": 2}, {"gp_lambda": 10.0}
-QUICK = [("dcgan", R1, "aot_eager"), ("progan", {}, "eager"), ("vae", {}, "eager")]
-SLOW = [(name, how, "aot_eager") for name in ("dcgan", "progan", "convolutional") for how in ({}, R1, GP)]
+QUICK = [("dcgan", R1, "aot_eager"), ("progan", {}, "eager"), ("stylegan", {}, "eager"), ("vae", {}, "eager")]
+SLOW = [(name, how, "aot_eager") for name in ("dcgan", "progan", "stylegan", "convolutional") for how in ({}, R1, GP)]
 SLOW = [case for case in SLOW if case[:2] not in (("dcgan", R1), ("convolutional", GP))] + [("vae", {}, "aot_eager")]
 
 
@@ -79,14 +80,14 @@ SLOW = [case for case in SLOW if case[:2] not in (("dcgan", R1), ("convolutional
 def test_compiled_nets_learn_the_same(
     name: str, objective: dict[str, float], backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With backends that run what was traced as it is. ProGAN grows after two batches, and its fade ends two later."""
+    """With backends that run what was traced as it is. What grows does so after two batches, and its fade ends two later."""
     monkeypatch.setattr(compiling, "_BACKEND", backend)
-    count, said = (6 if name == "progan" else 3), list[str]()
+    count, said = (6 if name in GROWING else 3), list[str]()
     plain = trained(name, "off", count, objective=objective)
     compiled = trained(name, "on", count, objective=objective, said=said)
     assert_close(plain, compiled, 1e-5)
     assert all(line.startswith("both nets compiled in ") for line in said), said
-    assert len(said) == (3 if name == "progan" else 1), "once, and anew in every form"
+    assert len(said) == (3 if name in GROWING else 1), "once, and anew in every form"
     assert counters["stats"]["unique_graphs"] >= 3 * len(said) and not counters["graph_break"]
 
 

@@ -107,7 +107,7 @@ _OF_TIME = ("start", "stage_kimg", "stage_batch")  # what no network's size depe
 
 
 class GAN(nn.Module, ABC):
-    """A generator and a discriminator with their objectives. Subclasses are final: nobody inherits from one.
+    """A generator and a discriminator with their objectives. Architectures are final: nobody inherits from one.
 
     ``config`` is the architecture's own checked table, ``recipe`` the whole recipe (its objective and augmentation).
     Of one that is not ``adversarial``, G is a decoder and in D's place stands an encoder: nobody tells real pictures

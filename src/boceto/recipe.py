@@ -79,7 +79,7 @@ class DataPart(Section):
     )
     labels: tuple[str, ...] = Field(
         (),
-        description='what G is told to draw: tags of the pictures, or class:NAME; ["class"] = all classes of the dataset',
+        description='what G is told to draw: tags, or class:NAME; ["class"] = all classes of the dataset',
     )
 
     @model_validator(mode="after")

@@ -21,6 +21,7 @@ from boceto.device import Compute, Precision
 from boceto.errors import Fault, UsageError
 from boceto.files import image_format, load_tensors, restore, write_image
 from boceto.gan import GAN
+from boceto.nn.styles import Mapping
 from boceto.runs import Run
 from boceto.scaling import levels_from_signed, to_signed
 
@@ -92,7 +93,8 @@ class Model:
     def sample(self, n: int = 25, seed: int = 0, psi: float = 1.0) -> Images:
         """``n`` new pictures: uint8 (n, H, W, C). Picture i of a seed is the same whatever ``n`` is.
 
-        ``psi`` shrinks the latents towards their mean: under 1 the pictures are more alike and often cleaner.
+        ``psi`` shrinks the latents, those in W if there are, towards their mean: under 1 the pictures are more alike
+        and often cleaner.
         """
         if not 1 <= n <= 1_000_000 or seed < 0:
             raise UsageError(f"cannot draw {n} pictures from seed {seed}; n is from 1 to 1,000,000, a seed 0 or more")
@@ -100,8 +102,12 @@ class Model:
             raise UsageError(f"psi = {psi} is out of range; it lies between 0 (all the same) and 2")
         with device.memory_errors(f"draw {n:,} pictures at once", "fewer (-n)"):
             kind = self.recipe.train.latents
-            mean = 0.5 if kind == "uniform" else 0.0
-            z = mean + psi * (latents(n, self.z_dim, seed, kind) - mean)
+            z = latents(n, self.z_dim, seed, kind)
+            if mapping := next((part for part in self.generator.modules() if isinstance(part, Mapping)), None):
+                mapping.psi = psi
+            else:
+                mean = 0.5 if kind == "uniform" else 0.0
+                z = mean + psi * (z - mean)
             with self.compute.autocast():
                 return draw(self.generator, z, self.compute)
 

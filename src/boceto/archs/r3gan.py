@@ -1,21 +1,20 @@
 """R3GAN (Huang et al. 2024, "The GAN is dead; long live the GAN! A Modern Baseline GAN", §3.4 and §3.5).
 
-z (N, z_dim) → image (N, C, H, W) in [-1, 1] → logit (N,). No normalisation anywhere: a relativistic loss with both
+z (N, z_dim) → image (N, C, H, W) → logit (N,). No normalisation anywhere: a relativistic loss with both
 penalties (the recipe's ``[objective]``) and residual blocks that begin as nothing keep it level.
 
     block  x + 1×1(1×1 → LeakyReLU 0.2 → grouped 3×3 → LeakyReLU 0.2): ``expansion`` times as wide inside, ``group``
            channels a group; the last 1×1 begins at 0 and the other two scaled by L^(−¼), L the blocks of the net, as
            fix-up initialisation has it (Zhang et al. 2019); biases before the activations only
     stage  a map's size: bilinear resampling, a 1×1 where the width changes, then ``blocks`` blocks
-    G      a learned map for each channel of the smallest maps, weighted by a linear of z; the stages; 1×1 and a tanh,
-           since pictures lie in [-1, 1] here
+    G      a learned map for each channel of the smallest maps, weighted by a linear of z; the stages; 1×1, no tanh
     D      1×1; the stages; a depthwise convolution over the whole smallest map, and a linear of that vector
     widths ``width`` at the largest map, twice that at the next smaller one, up to ``most``
 
 Told what to draw, G takes a linear embedding of the labels beside z, and D's logit has a second part, its vector times
 another embedding (projection, Miyato & Koyama 2018).
 
-Modules are named by the smaller side of their maps, so that nets for pictures of other sizes share names. Where all
+Stages are named by the shorter side of their maps, so that nets for pictures of other sizes share names. Where all
 maps have one width, a net with a stage more begins as exactly the smaller one behind a bilinear resampling.
 """
 
@@ -23,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from typing import Any, Literal, TypeVar, final
+from typing import Annotated, Any, Literal, TypeVar, final
 
 import torch
 from pydantic import Field, field_validator, model_validator
@@ -31,11 +30,10 @@ from torch import Tensor, nn
 
 from boceto.gan import GAN
 from boceto.nn.layers import Conv2d
+from boceto.nn.sizes import maps
 from boceto.recipe import Recipe, Section
 
-_SMALLEST, _LARGEST = 32, 512  # sides of pictures
-_BASE = 4  # the smaller side of the smallest map is from this to less than twice as much
-SIDES = [base << n for n in range(3, 8) for base in range(_BASE, 2 * _BASE) if base << n <= _LARGEST]
+Side = Annotated[int, Field(ge=32, le=512)]
 _SLOPE = 0.2
 Named = tuple[str, nn.Module]
 L = TypeVar("L", nn.Linear, nn.Conv2d)
@@ -44,9 +42,7 @@ L = TypeVar("L", nn.Linear, nn.Conv2d)
 class Config(Section):
     """Sizes of an R3GAN."""
 
-    resolution: tuple[int, int] = Field(
-        (64, 64), description="side of the pictures, or [height, width]: the smaller one 32, 40, 48, 56, 64, 80 … 512"
-    )
+    resolution: Side | tuple[Side, Side] = Field(64, description="side of the pictures, or [height, width], 32 to 512")
     channels: Literal[1, 3] = Field(3, description="1 = grey, 3 = colour")
     z_dim: int = Field(64, ge=1, le=4096)
     width: int = Field(64, ge=1, le=2048, description="filters at the largest map; doubled towards the smallest")
@@ -57,52 +53,46 @@ class Config(Section):
 
     @field_validator("resolution", mode="before")
     @classmethod
-    def _can_be_drawn(cls, resolution: Any) -> Any:
-        sides = [resolution] * 2 if isinstance(resolution, int) else resolution
-        if not isinstance(sides, list | tuple) or len(sides) != 2 or not all(type(side) is int for side in sides):
-            raise ValueError("give one side in pixels, or [height, width]")
-        smaller, longer = sorted(sides)
-        if smaller not in SIDES:
-            raise ValueError(
-                f"r3gan draws at {', '.join(map(str, SIDES))} pixels; of pictures that are not square that is the "
-                f"smaller side"
-            )
-        step = smaller // _base(smaller)
-        if longer % step or longer > _LARGEST:
-            raise ValueError(f"beside a side of {smaller} the other one is a multiple of {step}, {_LARGEST} at most")
-        return tuple(sides)
+    def _in_range(cls, resolution: Any) -> Any:
+        sides = list(resolution) if isinstance(resolution, list | tuple) else [resolution] * 2
+        if len(sides) != 2 or not all(type(side) is int and 32 <= side <= 512 for side in sides):
+            raise ValueError("r3gan draws at a side of 32 to 512 pixels, or at [height, width] of such sides")
+        return resolution
 
     @model_validator(mode="after")
     def _goes_together(self) -> Config:
+        try:
+            self.maps()
+        except ValueError as error:
+            raise ValueError(f"resolution: {error}") from error
         if self.most < self.width:
             raise ValueError(f"most = {self.most} is less than width = {self.width}; it bounds what width doubles to")
-        for side in self.sides():
-            wide = self.filters(side) * self.expansion
+        for width, (height, _) in zip(self.filters(), self.maps(), strict=True):
+            wide = width * self.expansion
             if wide % min(self.group or wide, wide):
                 raise ValueError(
-                    f"group = {self.group} does not divide the {wide} channels inside a block at {side} pixels; "
+                    f"group = {self.group} does not divide the {wide} channels inside a block on maps {height} high; "
                     f"use a width and a most that it divides, or group = 0"
                 )
         return self
 
-    def sides(self) -> list[int]:
-        """The maps' smaller sides, from the pictures' own to the smallest: [64, 32, 16, 8, 4]."""
-        side = min(self.resolution)
-        return [side >> n for n in range((side // _base(side)).bit_length())]
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W)"""
+        return self.resolution if isinstance(self.resolution, tuple) else (self.resolution, self.resolution)
 
-    def filters(self, side: int) -> int:
-        """Channels of the maps of that smaller side."""
-        return min(self.width * (min(self.resolution) // side), self.most)
+    def maps(self) -> list[tuple[int, int]]:
+        """Sides (h, w) of the maps, the smallest first."""
+        return maps(*self.size)
 
-    def smallest(self) -> tuple[int, int]:
-        """(h, w) of the smallest map."""
-        height, width = self.resolution
-        halved = min(self.resolution) // self.sides()[-1]
-        return height // halved, width // halved
+    def filters(self) -> list[int]:
+        """Channels of each of the maps."""
+        count = len(self.maps())
+        return [min(self.most, self.width << (count - 1 - level)) for level in range(count)]
 
     def depth(self) -> int:
         """Residual blocks in a net."""
-        return len(self.sides()) * self.blocks
+        return len(self.maps()) * self.blocks
 
 
 class Block(nn.Module):
@@ -142,23 +132,21 @@ class Basis(nn.Module):
 
 
 class Generator(nn.Module):
-    """z, then labels (N, z_dim + c_dim) → (N, C, H, W) in [-1, 1]."""
+    """z, then labels (N, z_dim + c_dim) → (N, C, H, W)."""
 
     def __init__(self, config: Config, c_dim: int = 0) -> None:
         super().__init__()
         self._z_dim = config.z_dim
-        sides = config.sides()[::-1]
-        width = config.filters(sides[0])
+        filters = config.filters()
         self.labels = _start(nn.Linear(c_dim, config.z_dim, bias=False)) if c_dim else None
-        self.linear = _start(nn.Linear(config.z_dim * (2 if c_dim else 1), width, bias=False))
-        self.basis = Basis(width, config.smallest(), std=1.0)
-        # A 1×1 and bilinear resampling can change places, so the 1×1 works on the smaller map: here before, in D after.
+        self.linear = _start(nn.Linear(config.z_dim * (2 if c_dim else 1), filters[0], bias=False))
+        self.basis = Basis(filters[0], config.maps()[0], std=1.0)
         self.stages = nn.ModuleDict()
-        for below, side in zip([None, *sides], sides, strict=False):
-            resize = [] if below is None else [("resize", nn.Upsample(scale_factor=2, mode="bilinear"))]
-            self.stages[str(side)] = _stage([*_change(config, below, side), *resize, *_blocks(config, side)])
+        below: int | None = None
+        for name, width in zip(_names(config), filters, strict=True):
+            self.stages[name] = nn.Sequential(OrderedDict([*_enlarged(below, width), *_blocks(config, width)]))
+            below = width
         self.to_image = _start(Conv2d(config.width, config.channels, 1, bias=False))
-        self.range = nn.Tanh()
 
     def forward(self, z: Tensor) -> Tensor:
         if self.labels is not None:
@@ -166,7 +154,7 @@ class Generator(nn.Module):
         x = self.basis(self.linear(z))  # (N, 512, 4, 4)
         for stage in self.stages.values():  # (N, 512, 8, 8), (N, 256, 16, 16), (N, 128, 32, 32), (N, 64, 64, 64)
             x = stage(x)
-        image: Tensor = self.range(self.to_image(x))
+        image: Tensor = self.to_image(x)
         return image
 
 
@@ -175,15 +163,14 @@ class Discriminator(nn.Module):
 
     def __init__(self, config: Config, c_dim: int = 0) -> None:
         super().__init__()
-        sides, (height, width) = config.sides(), config.smallest()
-        last = config.filters(sides[-1])
+        smallest, last = config.maps()[0], config.filters()[0]
         self.from_image = _start(Conv2d(config.channels, config.width, 1, bias=False))
         self.stages = nn.ModuleDict()
-        for above, side in zip([None, *sides], sides, strict=False):
-            # The mean of four is what bilinear resampling makes of a map to be halved.
-            resize = [] if above is None else [("resize", nn.AvgPool2d(2))]
-            self.stages[str(side)] = _stage([*resize, *_change(config, above, side), *_blocks(config, side)])
-        self.basis = Basis(last, (height, width), std=1 / math.sqrt(height * width))
+        above: int | None = None
+        for name, width in zip(reversed(_names(config)), reversed(config.filters()), strict=True):
+            self.stages[name] = nn.Sequential(OrderedDict([*_reduced(above, width), *_blocks(config, width)]))
+            above = width
+        self.basis = Basis(last, smallest, std=1 / math.sqrt(math.prod(smallest)))
         self.linear = _start(nn.Linear(last, 1, bias=False))
         self.labels = _start(nn.Linear(c_dim, last, bias=False)) if c_dim else None
 
@@ -213,28 +200,34 @@ class R3GAN(GAN):
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        return self.config.channels, *self.config.resolution
+        return self.config.channels, *self.config.size
 
 
-def _base(side: int) -> int:
-    """What a side is when it has been halved as often as can be: 4, 5, 6 or 7 for the sides that can be drawn."""
-    while side >= 2 * _BASE:
-        side //= 2
-    return side
+def _names(config: Config) -> list[str]:
+    """The stages' names, the smallest map first: its shorter side."""
+    return [str(min(sides)) for sides in config.maps()]
 
 
-def _stage(layers: list[Named]) -> nn.Sequential:
-    return nn.Sequential(OrderedDict(layers))
+def _blocks(config: Config, width: int) -> list[Named]:
+    return [(f"block{n}", Block(config, width)) for n in range(1, config.blocks + 1)]
 
 
-def _change(config: Config, before: int | None, side: int) -> list[Named]:
-    """A 1×1 from the maps of the stage before to those of this smaller side, if their widths differ."""
-    below, width = config.filters(before or side), config.filters(side)
+# A 1×1 and bilinear resampling can change places, so the 1×1 works on the smaller map: in G before it, in D after.
+
+
+def _enlarged(below: int | None, width: int) -> list[Named]:
+    """From the stage before, of that width, to one of twice its side; nothing for the first."""
+    return [] if below is None else [*_change(below, width), ("resize", nn.Upsample(scale_factor=2, mode="bilinear"))]
+
+
+def _reduced(above: int | None, width: int) -> list[Named]:
+    """The same to one of half its side; the mean of four is what bilinear resampling makes of a map to be halved."""
+    return [] if above is None else [("resize", nn.AvgPool2d(2)), *_change(above, width)]
+
+
+def _change(below: int, width: int) -> list[Named]:
+    """A 1×1 from one width to another, if they differ."""
     return [] if below == width else [("change", _start(Conv2d(below, width, 1, bias=False)))]
-
-
-def _blocks(config: Config, side: int) -> list[Named]:
-    return [(f"block{n}", Block(config, config.filters(side))) for n in range(1, config.blocks + 1)]
 
 
 def _start(layer: L, gain: float = 1.0) -> L:

@@ -1,5 +1,5 @@
 """What the nets with styles share (Karras et al. 2019, "A Style-Based Generator Architecture for GANs"): the way from
-latents to an intermediate latent space W, and noise for each pixel.
+latents to an intermediate latent space W, what w does to a map, the map that all begins with, and noise for each pixel.
 """
 
 from __future__ import annotations
@@ -74,4 +74,33 @@ class Noise(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         n, _, height, width = x.shape
         noise = torch.randn(n, 1, height, width, dtype=x.dtype, device=x.device) if self.training else self.still
-        return x + noise * self.strength[:, None, None]
+        return torch.addcmul(x, noise.to(x.dtype), self.strength.to(x.dtype)[:, None, None])
+
+
+class Constant(nn.Module):
+    """A learned map, at first of ones, the same for every picture: anything (N, …) → (N, C, H, W)."""
+
+    def __init__(self, channels: int, height: int, width: int) -> None:
+        super().__init__()
+        self.values = nn.Parameter(torch.ones(channels, height, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.values.expand(len(x), -1, -1, -1)
+
+
+class AdaIN(nn.Module):
+    """Adaptive instance norm: every map gets mean and deviation from w (Karras et al. 2019, eq. 1).
+
+    y = (1 + s)·(x − mean x) / √(var x + 1e-5) + b,  (s, b) = A·w, A learned; (N, C, H, W), (N, w_dim) → (N, C, H, W).
+    """
+
+    def __init__(self, w_dim: int, channels: int) -> None:
+        super().__init__()
+        self.style = Equalised(nn.Linear(w_dim, 2 * channels), gain=1.0)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        scale, shift = self.style(w).float().chunk(2, dim=1)
+        var, mean = torch.var_mean(x.float(), dim=(2, 3), correction=0)  # (N, C)
+        scale = (1 + scale) * torch.rsqrt(var + 1e-5)
+        shift = shift - mean * scale  # so that the map itself is gone through once
+        return torch.addcmul(shift.to(x.dtype)[:, :, None, None], x, scale.to(x.dtype)[:, :, None, None])

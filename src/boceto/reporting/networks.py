@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from boceto.gan import GAN
 from boceto.nn.layers import Equalised, MinibatchStd, PixelNorm
+from boceto.nn.styles import AdaIN, Constant, Noise
 from boceto.reporting.figures import GRID, INK
 
 Shape = tuple[int, ...]
@@ -91,7 +92,7 @@ def size(shape: Shape) -> str:
 
 @contextmanager
 def _listening(net: nn.Module, found: list[Layer]) -> Iterator[None]:
-    """Note every module that calls no other: the layers proper, whatever they are wrapped in."""
+    """Note every module that calls no other: the layers proper, whatever they are wrapped in. AdaIN is one layer."""
     calls: list[int] = []  # how many layers were known when each module that runs now was entered
     names = {module: name for name, module in net.named_modules()}
 
@@ -99,7 +100,10 @@ def _listening(net: nn.Module, found: list[Layer]) -> Iterator[None]:
         calls.append(len(found))
 
     def leave(module: nn.Module, _: object, out: Tensor) -> None:
-        if len(found) == calls.pop():
+        before = calls.pop()
+        if isinstance(module, AdaIN):
+            del found[before:]
+        if len(found) == before:
             kind, text = _told(module)
             own = sum(p.numel() for p in module.parameters())
             found.append(Layer(names[module], kind, text, tuple(out.shape[1:]), own))
@@ -134,6 +138,8 @@ def _told(module: nn.Module) -> tuple[str, str]:
             return "resize", f"average pool {module.kernel_size}×{module.kernel_size}"
         case nn.MaxPool2d():
             return "resize", f"max pool {module.kernel_size}×{module.kernel_size}"
+        case Constant():
+            return "in", "learned map"
         case MinibatchStd():
             return "resize", "minibatch deviation"
         case nn.Flatten() | nn.Unflatten() | nn.Identity():
@@ -142,6 +148,10 @@ def _told(module: nn.Module) -> tuple[str, str]:
             return "after", "batch norm"
         case PixelNorm():
             return "after", "pixel norm"
+        case AdaIN():
+            return "after", "AdaIN"
+        case Noise():
+            return "after", "noise"
         case nn.LeakyReLU():
             return "after", f"LeakyReLU {module.negative_slope:g}"
         case nn.Dropout():

@@ -66,8 +66,7 @@ def standing(run: Run) -> Standing:
 def shape(recipe: Recipe) -> tuple[int, int, int]:
     """(H, W, C) of the pictures that a network draws in the end, without building it."""
     config: Any = archs.configure(recipe)
-    side = config.resolution
-    height, width = side if isinstance(side, tuple) else (side, side)
+    height, width = getattr(config, "size", (config.resolution, config.resolution))
     return height, width, config.channels
 
 
