@@ -209,7 +209,7 @@ def compare_stage(bench: Bench, side: int, batch: int, most: float) -> float:
 def draw(bench: Bench) -> None:
     state, _ = dcgan(bench.sizes, bench.name, "float32")
     for n in (1, bench.sizes.batch * 2):
-        z = sampling.latents(n, state.gan.z_dim, 0)
+        z = sampling.inputs(state.ema, n, state.gan.z_dim, 0)
         each = bench.timed({"draw": lambda z=z: sampling.draw(state.ema, z, state.compute)})["draw"]  # type: ignore[misc]
         bench.rows.append(Row(f"drawing {n} at once, float32", each * 1e3, n / each, note="pictures back on the CPU"))
 

@@ -3,9 +3,9 @@ and number of pictures.
 
     .venv/bin/python benchmarks/growth.py OUT [--seconds 3] [--most 1000000] [--device cpu] [--quick]
 
-Every point is measured in a process of its own, on noise. Over 1,000,000 pictures of 64 px are 12.3 GB, written to OUT
-and removed again; --most caps them, and what the disk has no room for is left out. Written: growth.json, .png, .svg.
-The exponent of time against pixels is that of the straight line through log and log.
+Every point is measured in a process of its own, on noise. 1,000,000 pictures of 64 px are 12.3 GB, written to a folder
+of their own in OUT and removed again; --most caps them, and what the disk has no room for is left out. Written:
+growth.json, .png, .svg. The exponent of time against pixels is that of the straight line through log and log.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import argparse
 import json
 import math
 import shutil
+import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -31,9 +33,10 @@ from boceto import archs, device, recipe
 from boceto.bench import pictures, throughput
 from boceto.bench.machine import machine
 from boceto.bench.throughput import Task
+from boceto.cli import ended
 from boceto.data.batches import batches
 from boceto.data.prepared import Prepared, held_out
-from boceto.errors import Fault
+from boceto.errors import Fault, UsageError, os_errors
 from boceto.files import write_image, write_text
 from boceto.reporting import figures
 from boceto.reporting.figures import GRID, INK
@@ -59,11 +62,11 @@ class Point:
     mflop: float = 0.0
 
 
-def training(out: Path, where: str, seconds: float, quick: bool) -> Iterator[Point]:
+def training(scratch: Path, where: str, seconds: float, quick: bool) -> Iterator[Point]:
     """Everything that is a training, with only one thing changed at a time."""
     sides = (16, 32) if quick else (16, 32, 64, 128, 256)
     small = [] if not quick else ["arch.g_width=4", "arch.d_width=4", "arch.z_dim=8"]
-    measure = partial(_points, out, where, seconds)
+    measure = partial(_points, scratch, where, seconds)
     for side in sides:
         yield from measure("resolution", "dcgan", side**2, DCGAN, [f"arch.resolution={side}", "train.batch=16", *small])
     growing = [f"arch.resolution={16 if quick else 256}", "arch.stage_batch=[16]", *(["arch.width=8"] if quick else [])]
@@ -78,12 +81,12 @@ def training(out: Path, where: str, seconds: float, quick: bool) -> Iterator[Poi
 
 
 def _points(
-    out: Path, where: str, seconds: float, series: str, of: str, x: float | None, name: str, changes: Sequence[str]
+    scratch: Path, where: str, seconds: float, series: str, of: str, x: float | None, name: str, changes: Sequence[str]
 ) -> Iterator[Point]:
     """The point of a recipe, or of each of its stages by its pixels where ``x`` is None."""
     stages = archs.build(recipe.load(name).changed(changes)).stages()
     for stage in stages:
-        data = out / "data" / "x".join(map(str, stage.shape))
+        data = scratch / "x".join(map(str, stage.shape))
         if not data.exists():
             pictures.noise(data, 256, stage.shape)
         try:
@@ -96,13 +99,13 @@ def _points(
         yield Point(series, of, place, 1000 / found.images_per_second, memory, found.flops_per_image / 1e6)
 
 
-def dataset(out: Path, most: int, seconds: float) -> Iterator[Point]:
+def dataset(scratch: Path, most: int, seconds: float) -> Iterator[Point]:
     """Batches of 64 from ever more pictures: written, read for some seconds, and removed."""
     for count in COUNTS if most >= COUNTS[0] else (most,):
-        folder, needed = out / "many", count * math.prod(SHAPE) * 1.02
+        folder, needed = scratch / "many", count * math.prod(SHAPE) * 1.02
         if count > most:
             break
-        if shutil.disk_usage(out).free < needed + _ROOM:
+        if shutil.disk_usage(scratch).free < needed + _ROOM:
             print(f"{count:,} pictures take {needed / 1e9:.1f} GB, which this disk has no room for: left out")
             break
         try:
@@ -197,20 +200,23 @@ def main() -> None:
     out, seconds = arguments.out, 0.05 if arguments.quick else arguments.seconds
     if arguments.most < 1 or not 0 < seconds < math.inf:
         parser.error("--most and --seconds are more than 0")
-    out.mkdir(parents=True, exist_ok=True)
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file; give the name of a folder")
+    with os_errors("write to", out):
+        out.mkdir(parents=True, exist_ok=True)
+        place = tempfile.TemporaryDirectory(prefix=".growth-", dir=out, ignore_cleanup_errors=True)
     most = min(arguments.most, COUNTS[0]) if arguments.quick else arguments.most
     about = machine(device.choose(arguments.device))
     points = []
     print(f"{about.told}\n\n{'grows':10} {'net':7} {'to':>9} {'ms/image':>9} {'MB':>8} {'GFLOP/image':>12}")
-    try:
-        for series in (training(out, arguments.device, seconds, arguments.quick), dataset(out, most, seconds)):
+    with place as folder:
+        scratch = Path(folder)
+        for series in (training(scratch, arguments.device, seconds, arguments.quick), dataset(scratch, most, seconds)):
             for p in series:
                 points.append(p)
                 work = digits(p.mflop / 1000) if p.mflop else ""
                 line = f"{p.series:10} {p.of:7} {p.x:>9,.0f} {digits(p.ms):>9} {p.memory_mb:>8.1f} {work:>12}"
                 print(line, flush=True)
-    finally:
-        shutil.rmtree(out / "data", ignore_errors=True)
     print()
     exponents = {}
     for of in ("dcgan", "progan"):
@@ -232,4 +238,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

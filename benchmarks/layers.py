@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from unittest import mock
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 
 from boceto import device
+from boceto.cli import ended
 from boceto.nn import products
 
 # name, transposed?, channels in, channels out, kernel, stride, padding, side
@@ -64,6 +66,8 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=5)
     chosen = parser.parse_args()
+    if not 1 <= chosen.batch <= 65536 or chosen.rounds < 1:
+        parser.error("--batch is from 1 to 65,536, --rounds 1 or more")
     compute = device.choose("cpu", chosen.precision)
     device.reuse_freed_memory()
     forms = ("contiguous", "channels-last", "product")
@@ -87,4 +91,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

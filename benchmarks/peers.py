@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -282,11 +283,28 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="also as JSON")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.worker:
+    if asked.worker:  # perhaps by a Python that has no boceto
         return work(json.loads(asked.worker))
+    if asked.rounds < 1:
+        parser.error("--rounds is 1 or more")
+    for option in ("keras", "lightweight"):
+        named = getattr(asked, option)
+        if named and not shutil.which(named):
+            parser.error(f"--{option} {named}: there is no such program; give the path of a Python")
 
+    from boceto.cli import ended
+
+    sys.exit(ended(lambda: compare(asked)))
+
+
+def compare(asked: argparse.Namespace) -> None:
+    """The races that are asked for, one after the other."""
     from boceto import device
+    from boceto.errors import UsageError
     from boceto.files import write_text
+
+    if asked.out and asked.out.is_dir():
+        raise UsageError(f"--out {asked.out} is a folder; give the name of a file")
 
     if "bfloat16" not in device.choose("cpu").label:  # emulated, a step takes minutes
         for _, _, peers in RACES.values():
@@ -307,7 +325,6 @@ def main() -> None:
                 print(f"{result['network']:38} {peer:22} {rate:8.1f} {ours:8.1f} {ours / rate:6.2f}×", flush=True)
     if asked.out:
         write_text(asked.out, json.dumps(results, indent=2))
-    return None
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,8 @@ from torch.overrides import TorchFunctionMode
 
 import boceto
 from boceto import device
+from boceto.cli import ended
+from boceto.errors import UsageError
 from boceto.files import write_image, write_text
 from boceto.nn import products
 from boceto.reporting.figures import GRID, raster
@@ -111,6 +114,10 @@ def chart(runs: dict[str, Run]) -> Figure:
 def compare(out: Path, samples: int, say: Callable[[str], None] = print) -> None:
     """Scores and curves of the ways that are there."""
     runs = {way: Run(out / way) for way in WAYS if (out / way).exists()}
+    if not runs:
+        raise UsageError(
+            f"{out} has none of {', '.join(WAYS)} in it; train one: quality.py train fast {out} --data DATA"
+        )
     found: dict[str, Any] = {}
     say(f"{'':9}" + "".join(f"{name:>26}" for name in SCORES))
     for way, run in runs.items():
@@ -146,4 +153,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import shutil
 import subprocess
 import sys
 import time
@@ -275,12 +277,25 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.worker:
         return lightweight(asked.out, asked.data, asked.minutes)
+    recipes = [name.strip() for name in asked.of.split(",") if name.strip()]
+    if not 0 < asked.minutes < math.inf:
+        parser.error("--minutes is more than 0")
+    if len({Path(name).stem for name in recipes}) < max(1, len(recipes)):
+        parser.error(f"--of {asked.of}: name one recipe or more, each once")
+    if asked.lightweight and not shutil.which(asked.lightweight):
+        parser.error(f"--lightweight {asked.lightweight}: there is no such program; give the path of a Python")
 
+    from boceto.cli import ended
+
+    sys.exit(ended(lambda: run(asked, recipes)))
+
+
+def run(asked: argparse.Namespace, recipes: Sequence[str]) -> None:
+    """Train all, score all, write the page."""
     from boceto import device
 
     asked.out.mkdir(parents=True, exist_ok=True)
     learned, held = divided(asked.data, asked.out)
-    recipes = [name for name in asked.of.split(",") if name]
     for name in recipes:
         ours(name, asked.out, learned, asked.minutes)
     names = [Path(name).stem for name in recipes]

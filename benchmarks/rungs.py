@@ -41,7 +41,7 @@ def told(folder: Path, samples: int, features: str, say: Callable[[str], None]) 
     reference = Reference(data, net, (drawn.shape[1], drawn.shape[2], drawn.shape[3]), samples)
     state = State.fresh(run.recipe, compute)
     state.reach(Clock(nimg=model.nimg))  # as large as it draws now
-    z = sampling.latents(count, state.gan.z_dim, 0, run.recipe.train.latents)
+    z = sampling.inputs(model.generator, count, state.gan.z_dim, 0, run.recipe.train.latents)
     first = sampling.draw(state.ema, z, compute)
     entry: dict[str, Any] = {
         "run": folder.name,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import sys
 from collections import Counter
 
 import numpy as np
@@ -17,7 +18,9 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from boceto import archs, device, recipe
+from boceto.cli import ended
 from boceto.clock import Clock
+from boceto.errors import UsageError
 from boceto.state import State
 from boceto.training import steps
 
@@ -46,7 +49,10 @@ def kind(name: str) -> str:
 
 def shares(source: str, changes: list[str], count: int, name: str) -> dict[str, float]:
     """Kind → share of the time of a step without a penalty."""
-    wanted = archs.build(recipe.load(source).changed(changes)).stages()[-1]
+    asked = recipe.load(source).changed(changes)
+    if asked.data.labels:
+        raise UsageError(f"{source} wants labels, and noise, which is trained on here, has none; leave out data.labels")
+    wanted = archs.build(asked).stages()[-1]
     compute = device.choose(name, wanted.recipe.train.precision)
     if compute.device.type == "cpu":
         device.reuse_freed_memory()
@@ -75,6 +81,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--device", default="cpu", choices=["cpu"])
     asked = parser.parse_args()
+    if asked.steps < 1:
+        parser.error("--steps is 1 or more")
     table = {name: shares(name, asked.changes, asked.steps, asked.device) for name in asked.recipes}
     print(f"{device.choose('cpu').label}, PyTorch {torch.__version__}")
     print(f"{'':24}" + "".join(f"{name:>26}" for name in table))
@@ -83,4 +91,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

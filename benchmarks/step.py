@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -18,6 +19,7 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from boceto import device, recipe
+from boceto.cli import ended
 from boceto.state import State
 from boceto.training import steps
 
@@ -92,6 +94,8 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
+    if not 1 <= arguments.batch <= 65536 or arguments.rounds < 1:
+        parser.error("--batch is from 1 to 65,536, --rounds 1 or more")
     contenders = {
         "plain float32": plain(arguments.batch),
         "boceto float32": ours(arguments.batch, "float32"),
@@ -105,4 +109,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

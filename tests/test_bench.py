@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from itertools import repeat
 from pathlib import Path
 from subprocess import PIPE
@@ -19,18 +21,20 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from boceto import archs, device, recipe
-from boceto.bench import account, convolution, telling, throughput
+from boceto.bench import account, charts, convolution, running, telling, throughput
 from boceto.bench.machine import ceiling, machine
 from boceto.bench.pictures import noise
 from boceto.cli import main
 from boceto.clock import Clock
 from boceto.data.batches import batches, indices, mirrored
 from boceto.data.prepared import Prepared
+from boceto.errors import Fault
 from boceto.gan import Stage
 from boceto.recipe import Recipe
 from boceto.state import State
 from boceto.training import steps
 from boceto.trial import trial
+from boceto.workers import alone
 
 GROWS = {
     "arch": {"name": "progan", "resolution": 16, "z_dim": 8, "width": 8, "stage_kimg": [1, 2]},
@@ -89,7 +93,7 @@ def test_a_benchmark_is_whole_and_can_be_read_again(
     found = account.read(out)
     assert json.loads(capsys.readouterr().out) == found.model_dump(mode="json")
     names = {"bench.json", "bench.png", "bench.svg", "convolution.csv", "convolution.png", "convolution.svg"}
-    assert {path.name for path in out.iterdir()} == names
+    assert {path.name for path in out.iterdir()} == {*names, ".bench.lock"}
     (row,) = found.recipes
     assert row.name == "tiny" and row.side == 16 and row.found and row.found.batch == 8
     assert row.found.steps > 1 and row.found.format == "float32"
@@ -133,6 +137,73 @@ def test_machines_are_compared(benched: Path, tmp_path: Path, capsys: pytest.Cap
     assert "2.00×" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf"), 1e308, 5e-324])
+def test_rates_that_are_none_are_refused(rate: float, benched: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = json.loads((benched / "bench.json").read_text("utf-8"))
+    other["recipes"][0]["found"]["images_per_second"] = rate
+    (benched / "other.json").write_text(json.dumps(other))
+    assert boceto("bench", "compare", benched, benched / "other.json") == 2
+    assert "images_per_second" in capsys.readouterr().err
+
+
+def test_a_file_of_any_shell_is_read_and_no_name_reaches_the_terminal(
+    benched: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = json.loads((benched / "bench.json").read_text("utf-8"))
+    other["machine"]["cpu"] = "\x1b[2Jcpu"
+    (benched / "other.json").write_text(json.dumps(other), "utf-16")
+    assert boceto("bench", "compare", benched, benched / "other.json") == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said and "\\x1b[2Jcpu" in said
+
+
+def test_thirty_machines_stand_beside_each_other(benched: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert boceto("bench", "compare", *[benched] * 30) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split()[-4:] == ["AA", "AB", "AC", "AD"]
+    assert sum(line.count("1.00×") for line in lines) == 29 * 6
+
+
+def test_charts_take_names_of_any_signs(benched: Path, tmp_path: Path) -> None:
+    found = account.read(benched)
+    rows = tuple(found.recipes[0].model_copy(update={"recipe": name}) for name in (r"a$\foo$", "漫画"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        charts.write(tmp_path / "charts", found.model_copy(update={"recipes": rows}))
+    assert {path.name for path in (tmp_path / "charts").iterdir()} == set(charts.NAMES)
+
+
+def test_an_earlier_benchmark_outlives_a_disk_that_fills(benched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, before = account.read(benched), (benched / "bench.json").read_bytes()
+
+    def full(folder: Path, account: account.Account) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(charts, "write", full)
+        with pytest.raises(Fault, match="no space is left"):
+            running._write(benched, found)
+    assert [path.name for path in benched.iterdir()] == ["bench.json"]
+    assert (benched / "bench.json").read_bytes() == before
+    running._write(benched, found.model_copy(update={"convolution": ()}))
+    assert {path.name for path in benched.iterdir()} == {"bench.json", "bench.png", "bench.svg"}
+
+
+def test_two_benchmarks_into_one_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with alone(tmp_path / ".bench.lock", ""):
+        assert boceto("bench", "--conv", "-o", tmp_path) == 2
+    assert "another benchmark" in capsys.readouterr().err
+
+
+def test_without_a_place_for_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("boceto.bench.running._require_folder", lambda folder: folder.mkdir())
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nosuch"))
+    assert boceto("bench", "--conv", "-o", tmp_path / "out") == 1
+    assert "set TMPDIR" in capsys.readouterr().err
+
+
 WRONG = [
     ("--recipes nosuch", 2, "no recipe 'nosuch'"),
     ("--recipes ,", 2, "names none"),
@@ -149,6 +220,10 @@ WRONG = [
     ("compare {tmp}/file.json", 2, "is not what boceto bench writes"),
     ("compare {tmp}/foreign.json {tmp}/foreign.json", 2, "is not what boceto bench writes"),
     ("compare {tmp}/nosuch.json {tmp}/nosuch.json", 1, "nosuch.json"),
+    ("--recipes {tmp}/told.toml", 2, "told.toml wants labels"),
+    ("--recipes {tmp}/told.toml,{tmp}/other/told.toml", 2, "2 that are called told"),
+    ("--recipes vae-64 -o {tmp}/taken", 2, "bench.png is a folder"),
+    ("compare {tmp}/large.json {bench}", 2, "too large"),
     ("compare {bench}", 2, "two benchmarks or more"),
     ("compare", 2, "two benchmarks or more"),
 ]
@@ -160,6 +235,9 @@ def test_wrong_use_ends_in_one_sentence(
 ) -> None:
     (tmp_path / "file.json").write_text("{")
     (tmp_path / "foreign.json").write_text('{"kind": "another"}')
+    (tmp_path / "told.toml").write_text('arch = {name = "stylegan2", resolution = 16}\ndata = {labels = ["smile"]}')
+    (tmp_path / "large.json").write_bytes(bytes(16 * 2**20 + 1))
+    (tmp_path / "taken" / "bench.png").mkdir(parents=True)
     assert boceto("bench", *(word.format(tmp=tmp_path, bench=benched) for word in line.split())) == code
     complaint = capsys.readouterr().err
     assert says in complaint and complaint.count("\n") == 1 and "Traceback" not in complaint
@@ -184,7 +262,8 @@ def test_ctrl_c_ends_it_quietly_and_leaves_nothing(tiny: Recipe, tmp_path: Path)
         os.killpg(process.pid, signal.SIGINT)  # all of them, as a terminal does
         _, complaint = process.communicate(timeout=60)
     assert process.returncode == 1 and complaint == "boceto: interrupted; what was saved before stands\n"
-    assert not list((tmp_path / "out").iterdir()) and not list((tmp_path / "tmp").iterdir())
+    assert {path.name for path in (tmp_path / "out").iterdir()} <= {".bench.lock"}
+    assert not list((tmp_path / "tmp").iterdir())
     deadline = time.monotonic() + 60
     while any(alive(other, process.pid) for other in psutil.process_iter()):
         assert time.monotonic() < deadline, "a process goes on"

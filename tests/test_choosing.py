@@ -18,6 +18,7 @@ from boceto.data.preparing import prepare
 from boceto.device import Compute
 from boceto.device import choose as on
 from boceto.errors import UsageError
+from boceto.nn.sizes import can_be_drawn
 from boceto.recipe import Recipe
 from boceto.runs import Run
 from conftest import drawing
@@ -57,14 +58,26 @@ def test_the_widest_that_sees_enough_is_taken(some: Callable[..., Prepared]) -> 
     choice = choose(some(200), CPU, 60, speed)
     width = choice.recipe.arch["width"]
     assert 500 * (8 / width) ** 2 * 3600 >= 25_000 * 60**0.5 > 500 * (8 / asked[-1]) ** 2 * 3600
-    assert asked[-2] == width and f"width {width}" in choice.reasons[-1]
+    assert asked[-2] == width and any(f"width {width}" in reason for reason in choice.reasons)
 
 
-@pytest.mark.parametrize(("count", "policy"), [(60, 3), (200, 3), (2_500, 1)])
-def test_the_fewer_drawings_the_more_jitter(some: Callable[..., Prepared], count: int, policy: int) -> None:
-    choice = choose(some(count), CPU, 10, pace(1000))
+@pytest.mark.parametrize(("count", "minutes", "policy"), [(60, 1, 3), (200, 60, 3), (2_000, 60, 1), (3_000, 1, 0)])
+def test_the_oftener_a_drawing_is_shown_the_more_jitter(
+    some: Callable[..., Prepared], count: int, minutes: float, policy: int
+) -> None:
+    choice = choose(some(count), CPU, minutes, pace(1000))
     assert len(choice.recipe.augment.policy) == policy and choice.recipe.data.flip
     assert ("only 60 drawings" in " ".join(choice.reasons)) is (count < 100)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (28, 28), (20, 24), (18, 18), (16, 100)])
+def test_what_prepare_proposes_can_be_chosen(some: Callable[..., Prepared], size: tuple[int, int]) -> None:
+    data = some(60, (*size, 1))
+    if can_be_drawn(*size):
+        assert archs.build(choose(data, CPU, 10, pace(1000)).recipe).image_shape == (1, *size)
+    else:
+        with pytest.raises(UsageError, match="near it"):
+            choose(data, CPU, 10, pace(1000))
 
 
 def test_r1_follows_pixels_and_batch(some: Callable[..., Prepared]) -> None:

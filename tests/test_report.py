@@ -15,7 +15,7 @@ from boceto import recipe, starting
 from boceto.cli import main
 from boceto.data.prepared import Prepared
 from boceto.reporting import figures
-from boceto.sampling import sheet
+from boceto.sampling import Layout, sheet
 from conftest import TINY
 
 
@@ -85,7 +85,7 @@ def test_evolution_keeps_latents_in_columns_and_time_downwards(tmp_path: Path) -
         images = np.stack([np.full((8, 8, 3), 10 * i + nimg // 10, dtype=np.uint8) for i in range(9)])
         samples[nimg] = tmp_path / f"{nimg}.png"
         sheet(images).save(samples[nimg])
-    page = np.asarray(figures.evolution(samples, count=9, rows=8, columns=5))[:, 92:]
+    page = np.asarray(figures.evolution(samples, Layout(9, 3), rows=8, columns=5))[:, 92:]
     cells = page[6::10, 6::10, 0][:, :5].astype(int)
     assert (np.diff(cells, axis=1) == 10).all()
     assert (np.diff(cells[:, 0]) > 0).all() and cells[0, 0] == 0 and cells[-1, 0] == 99

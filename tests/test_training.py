@@ -161,7 +161,7 @@ def test_what_is_held_out_is_never_learned_from(
             yield pixels
 
     def noting_look(*args: Any, **how: Any) -> Any:
-        pixels = look(*args, **how)
+        pixels: Any = look(*args, **how)
         shown["look"] |= {picture.transpose(1, 2, 0).tobytes() for picture in pixels}
         return pixels
 

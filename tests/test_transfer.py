@@ -182,9 +182,9 @@ def test_frozen_layers_stay_and_the_others_learn(first: Run, others: Prepared, t
 def test_norms_and_biases_belong_to_the_layer_before_them() -> None:
     gan = archs.build(recipe.parse({"arch": DCGAN["arch"]}, "tests"))
     images = torch.zeros(2, 3, 16, 16)
-    assert list(probing.lower(gan.discriminator, images, 0)) == []
-    assert list(probing.lower(gan.discriminator, images, 1)) == ["layers.0.weight"]
-    assert list(probing.lower(gan.discriminator, images, 2)) == [
+    assert list(probing.lower(gan.discriminator, 0, images)) == []
+    assert list(probing.lower(gan.discriminator, 1, images)) == ["layers.0.weight"]
+    assert list(probing.lower(gan.discriminator, 2, images)) == [
         *("layers.0.weight", "layers.2.weight", "layers.3.weight", "layers.3.bias")
     ]
 

@@ -1,7 +1,7 @@
 """Which recipe suits these drawings, this machine and this time, and why: what ``boceto train auto`` takes.
 
-Count, size and classes of the drawings → jitter, smallest map, labels. Device and time, by a trial of some seconds →
-how wide the nets may be. Size and batch → strength of the R1 penalty. Every choice has its sentence.
+Size and classes of the drawings → maps, labels. Device and time, by a trial of some seconds → how wide the nets may be.
+Size and batch → strength of R1. How often each drawing is shown → jitter. Every choice has its sentence.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from boceto.recipe import Recipe
 
 BASE = "stylegan2-64"  # what is changed for the case at hand
 LEAST_MINUTES = 0.5
-FEW, SOME, MANY = 100, 2_000, 20_000  # pictures
+FEW = 100  # drawings
+SOMETIMES, OFTEN = 60, 200  # how many times D is shown each of them
 
 _WIDTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 _IMAGES = 25_000  # to be seen in a minute's training; in m minutes √m times as many
@@ -56,15 +57,15 @@ def choose(data: Prepared, compute: Compute, minutes: float, speed: Speed | None
     wanted, why = _sized(wanted, data), [_about(data, compute, minutes)]
     wanted, reason = _batched(wanted, data, compute)
     why.append(reason)
-    wanted, reason = _jittered(wanted, data)
-    why.append(reason)
     if classes := _classes(data):
         wanted = wanted.changed(['data.labels=["class"]'])
         why.append(f"its {classes} classes: G is told which to draw")
     gamma = _GAMMA * height * width / 64**2 * 32 / wanted.train.batch
     wanted = wanted.changed([f"objective.r1_gamma={gamma:.4g}"])
     why.append(f"R1 {gamma:.3g}: {_GAMMA:g} at 64×64 in batches of 32, more for more pixels, less for larger batches")
-    wanted, reason = _widened(wanted, compute, minutes, speed or _measured)
+    wanted, reason, seen = _widened(wanted, compute, minutes, speed or _measured)
+    why.append(reason)
+    wanted, reason = _jittered(wanted, data, seen)
     return Choice(wanted, (*why, reason))
 
 
@@ -100,21 +101,27 @@ def _batched(wanted: Recipe, data: Prepared, compute: Compute) -> tuple[Recipe, 
     ), f"batches of {batch}: {why if batch == usual else 'so few drawings'}"
 
 
-def _jittered(wanted: Recipe, data: Prepared) -> tuple[Recipe, str]:
-    """The fewer drawings, the more of what D sees is jittered; else it soon knows them by heart."""
+def _jittered(wanted: Recipe, data: Prepared, seen: float) -> tuple[Recipe, str]:
+    """The more often D is shown each drawing, the more of what it sees is jittered; else it knows them by heart."""
     count = len(data)
+    epochs = seen / (count - held_out(count, wanted.data.held_out))
     if count < FEW:
         policy = ["colour", "translation", "cutout"]
         reason = (
             f"only {count} drawings: the strongest jitter (colour, shift, cut-out, mirrored); even so what it draws "
             f"will be close to them; a hundred or more would do much better"
         )
-    elif count < SOME:
-        policy, reason = ["colour", "translation", "cutout"], f"{count:,} drawings are few: colour, shift and cut-out"
-    elif count < MANY:
-        policy, reason = ["translation"], f"{count:,} drawings: shifted and mirrored, no more"
+    elif epochs > OFTEN:
+        policy = ["colour", "translation", "cutout"]
+        reason = f"D is shown each drawing {epochs:,.0f} times: jittered in colour, place and by cut-outs, mirrored"
+    elif epochs > SOMETIMES:
+        policy = ["translation"]
+        reason = f"D is shown each drawing {epochs:,.0f} times: shifted and mirrored"
     else:
-        policy, reason = [], f"{count:,} drawings are many: mirrored only"
+        policy, reason = (
+            [],
+            f"D is shown each drawing {epochs:,.0f} times, too seldom to learn it by heart: mirrored only",
+        )
     return wanted.changed([f"augment.policy={policy}"]), reason
 
 
@@ -125,12 +132,12 @@ def _classes(data: Prepared) -> int:
     return len(counts) if sensible else 0
 
 
-def _widened(wanted: Recipe, compute: Compute, minutes: float, speed: Speed) -> tuple[Recipe, str]:
-    """The widest nets that still see enough pictures in the time: both grow with its root."""
+def _widened(wanted: Recipe, compute: Compute, minutes: float, speed: Speed) -> tuple[Recipe, str, float]:
+    """The widest nets that still see enough pictures in the time (both grow with its root), and how many they see."""
     enough = _IMAGES * math.sqrt(minutes)
     chosen, seen = None, 0.0
     for width in _WIDTHS:
-        wider = wanted.changed([f"arch.width={width}", f"arch.most={max(width, min(512, 4 * width))}"])
+        wider = wanted.changed([f"arch.width={width}", f"arch.most={min(512, 8 * width)}"])
         images = speed(wider, compute) * minutes * 60
         if chosen is not None and images < enough:
             break
@@ -146,7 +153,8 @@ def _widened(wanted: Recipe, compute: Compute, minutes: float, speed: Speed) -> 
             f"in {minutes:g} minutes even a small net sees only {seen:,.0f} pictures of {width}×{height} here, too few "
             f"to learn from; give it {math.ceil(minutes * _FEWEST_IMAGES / seen):,} minutes or prepare smaller ones"
         )
-    return chosen, (
+    reason = (
         f"width {chosen.arch['width']}: it sees about {seen / 1000:,.0f} thousand pictures in the time, and "
         f"{enough / 1000:,.0f} thousand are wanted; wider nets draw finer, but slower"
     )
+    return chosen, reason, seen

@@ -124,7 +124,8 @@ def _rehearse(state: State) -> None:
     statistics = [(buffer, buffer.clone()) for buffer in gan.buffers()]
     n = gan.batch_at(state.now.nimg)
     real = torch.zeros(n, *gan.image_shape, device=compute.device).to(memory_format=compute.memory_format)
-    whole = Batch(real, torch.zeros(n, gan.z_dim, device=compute.device))
+    z, labels = gan.blank(n)
+    whole = Batch(real, z, labels=labels)
     for batch in {len(part.real): part for part in whole.split(gan.recipe.train.parts(n))}.values():
         for terms, learns in ((gan.d_terms, True), (gan.g_terms, False)):
             state.d_learns(learns)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,7 @@ from torch import nn
 from boceto import sampling
 from boceto.clock import Clock
 from boceto.data.deriving import reduced, require
+from boceto.data.labels import short
 from boceto.data.prepared import Prepared
 from boceto.device import Compute
 from boceto.errors import Fault, UsageError
@@ -38,9 +39,10 @@ from boceto.metrics.features import Network
 from boceto.metrics.msssim import ms_ssim, scales
 from boceto.metrics.swd import SMALLEST, swd
 from boceto.recipe import Recipe
-from boceto.reporting.tables import digits, table
+from boceto.reporting.tables import digits, share, table
 from boceto.runs import Run
-from boceto.scoring import ABOUT, Evaluation, Score
+from boceto.scoring import ABOUT, Evaluation, Heeded, Score
+from boceto.tagger.folder import Tagger
 
 FEWEST = 50  # pictures of each kind below which nothing is told
 _SUBSETS = 10  # halves that an interval is told from
@@ -62,6 +64,7 @@ def evaluate(
     data: Path | str | None = None,
     samples: int = 2048,
     features: str = "lite0",
+    tagger: Path | str | None = None,
     snapshot: str = "last",
     seed: int = 0,
     device_name: str = "auto",
@@ -70,6 +73,7 @@ def evaluate(
     """Score a run's snapshot on ``samples`` generated pictures and as many real ones, half the dataset's at most.
 
     ``data``: the dataset, if it has moved; another one than it was trained on is fine, and then the score's.
+    ``tagger``: one that looks whether G heeds its labels; the network of ``features``, if that is a tagger.
     ``progress`` is told what is looked at, how many of it, and of how many.
     Raises UsageError for too few pictures or other shapes, Fault if a network's weights are missing.
     """
@@ -77,6 +81,7 @@ def evaluate(
     prepared = dataset(opened, data)
     count = counted(prepared, samples)
     model = sampling.load(opened.folder, snapshot, device_name)
+    eye = _eye(model, tagger, features)
     say = progress or _silent
     net = networks.network(features, model.compute.device, lambda done, of: say("MB of weights", done, of))
     say("drawings", 0, count)
@@ -92,7 +97,57 @@ def evaluate(
         seed=seed,
         scores=reference.scores(fake, say),
         left_out=reference.left_out,
+        tagger=eye.name if eye else None,
+        heeded=heeded(model, fake, seed, eye) if eye else (),
     )
+
+
+def _eye(model: sampling.Model, tagger: Path | str | None, features: str) -> Tagger | None:
+    """The tagger that can see some of the labels that a run was told; None if none is named that can.
+
+    Raises UsageError if the one that was asked for cannot.
+    """
+    blank = np.zeros((1, *model.image_shape[1:], model.image_shape[0]), np.uint8)
+    if tagger is None:
+        if model.labels and Tagger.exists(features):
+            with contextlib.suppress(UsageError):  # pictures of another shape
+                (found := Tagger(features)).fitted(blank)
+                return found if _seen(model.labels, found) else None
+        return None
+    if not model.labels:
+        raise UsageError(
+            f"run {model.run.folder} was told no labels, so a tagger cannot see whether it heeds them; "
+            f"leave --tagger out, or see what it shows with boceto tagger compare"
+        )
+    found = Tagger(tagger)
+    if not _seen(model.labels, found):
+        some = ", ".join(map(short, model.labels[:4]))
+        raise UsageError(
+            f"{tagger} tells none of the labels of {model.run.folder} ({some}{', …' if model.labels[4:] else ''}); "
+            f"train a tagger with those tags, or leave --tagger out"
+        )
+    found.fitted(blank)
+    return found
+
+
+def _seen(names: Sequence[str], tagger: Tagger) -> dict[int, int]:
+    """The places of labels → those of the tagger's tags or classes that are the same."""
+    tags = {name: place for place, name in enumerate(tagger.tags)}
+    return {place: tags[short(name)] for place, name in enumerate(names) if short(name) in tags}
+
+
+def heeded(model: sampling.Model, fake: Images, seed: int, tagger: Tagger) -> tuple[Heeded, ...]:
+    """Of each label that the tagger knows, on how many of the pictures ``model.sample(n, seed)`` it sees it: of those
+    that were asked to show it, and of the others.
+    """
+    asked = model.asked(len(fake), seed) == 1
+    said = tagger.said(tagger.probabilities(tagger.fitted(fake)))
+    found = []
+    for place, column in _seen(model.labels, tagger).items():
+        of, claimed = asked[:, place], said[:, column]
+        counts = (int(part.sum()) for part in (of, claimed & of, ~of, claimed & ~of))
+        found.append(Heeded(model.labels[place], *counts))
+    return tuple(found)
 
 
 def dataset(run: Run, folder: Path | str | None = None) -> Prepared:
@@ -136,7 +191,7 @@ def by_features(
     known: dict[tuple[int, int, int], Reference] = {}
 
     def score(ema: nn.Module, now: Clock) -> Iterator[tuple[str, float]]:
-        fake = sampling.draw(ema, z, compute)
+        fake = sampling.draw(ema, sampling.told(ema, z, seed), compute)
         shape = (fake.shape[1], fake.shape[2], fake.shape[3])
         if shape not in known:
             known[shape] = Reference(data, net, shape, count, seed=seed)
@@ -291,6 +346,12 @@ def remarks(told: Evaluation) -> list[str]:
     return [
         f"by {told.features}, of {on}, seed {told.seed}, data {told.data[:12]}",
         *(f"{name} is not told: {why}" for name, why in told.left_out.items()),
+        *([f"does it heed its labels, in the eyes of {told.tagger}:"] if told.heeded else []),
+        *(
+            f"  {short(one.label)}: seen on {share(one.shown, one.asked)} of the pictures told to show it, and on "
+            f"{share(one.shown_unasked, one.others)} of the others"
+            for one in told.heeded
+        ),
     ]
 
 

@@ -23,6 +23,8 @@ from boceto.errors import UsageError
 from boceto.nn.augment import diff_augment
 from boceto.recipe import Recipe
 
+KNOWN = 1024  # rows of labels that a G keeps
+
 
 @dataclass
 class Batch:
@@ -113,7 +115,8 @@ class GAN(nn.Module, ABC):
     Of one that is not ``adversarial``, G is a decoder and in D's place stands an encoder: nobody tells real pictures
     from generated ones, so nothing is told of that anywhere, and settings that only a D would heed are refused.
     One that is ``conditional`` is told what to draw (``data.labels``): G takes the labels after its latents, in one
-    tensor (N, z_dim + c_dim), D beside its pictures.
+    tensor (N, z_dim + c_dim), D beside its pictures. Its generator then has a buffer ``known``, uint8 (KNOWN, c_dim):
+    labels as they occur together in the drawings (``archs.build`` puts it there).
     """
 
     adversarial: ClassVar[bool] = True
@@ -145,6 +148,11 @@ class GAN(nn.Module, ABC):
     def c_dim(self) -> int:
         """How many labels there are that tell what to draw; 0 = it draws whatever there is."""
         return len(self.recipe.data.labels)
+
+    def blank(self, n: int) -> tuple[Tensor, Tensor | None]:
+        """What G takes for ``n`` pictures, all 0, (n, z_dim + c_dim), and the labels of it that D takes, if any."""
+        z = torch.zeros(n, self.z_dim + self.c_dim, device=next(self.parameters()).device)
+        return z, z[:, self.z_dim :] if self.c_dim else None
 
     # ── what it minimises ──
 
@@ -203,10 +211,10 @@ class GAN(nn.Module, ABC):
         """D's outputs (N,) as logits that are positive for "real"; ``zero`` is the output that says neither."""
         return objectives.said(self.recipe.objective.loss, outputs, zero)
 
-    def unseen(self, pictures: Tensor, zero: Tensor | None) -> dict[str, Tensor]:
+    def unseen(self, pictures: Tensor, zero: Tensor | None, labels: Tensor | None = None) -> dict[str, Tensor]:
         """What D makes of drawings (N, C, H, W) that it never learns from, by name, 0-d; ``zero`` as in ``Terms``."""
         assert zero is not None
-        logits = self.said(self.judge(self.shown(pictures)), zero)
+        logits = self.said(self.judge(self.shown(pictures), labels), zero)
         return {"score": logits.sigmoid().mean(), "right": (logits > 0).float().mean()}
 
     def encode(self, images: Tensor) -> Tensor:
@@ -288,6 +296,13 @@ class GAN(nn.Module, ABC):
         if type(origin) is not type(self):
             mine, other = self.recipe.arch["name"], origin.recipe.arch["name"]
             raise UsageError(f"a {mine} cannot start from a {other}; give a run of the same architecture")
+        if (told := self.recipe.data.labels) != (others := origin.recipe.data.labels):
+            was, wanted = (
+                f"{', '.join(names[:4])}{' …' if names[4:] else ''}" or "nothing" for names in (others, told)
+            )
+            raise UsageError(
+                f"that run was told {was}, and this recipe tells {wanted}; start from a run of the same data.labels"
+            )
         taken = take(self, origin)
         if not taken & dict(self.named_parameters()).keys():
             raise UsageError(f"{self.unlike(origin)}, and no layer fits; start from one that shares some")

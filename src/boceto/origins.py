@@ -102,7 +102,7 @@ def require_freezable(about: Mapping[str, Any], wanted: Recipe) -> None:
             f"give a trained one with --from, or {leave}"
         )
     gan = archs.build(wanted)
-    count = len(probing.layers(gan.discriminator, _pictures(gan)))
+    count = len(probing.layers(gan.discriminator, *_shown(gan)))
     if gan.reach(AT_LAST):
         raise UsageError(
             f"train.freeze_d = {n}: the D of a {wanted.arch['name']} grows where the pictures come in, so that nothing "
@@ -116,10 +116,10 @@ def require_freezable(about: Mapping[str, Any], wanted: Recipe) -> None:
 
 def _require_taken(gan: GAN, origin: Origin, folder: str) -> None:
     """Refuse to freeze what is fresh: that is as it is by chance."""
-    n, pictures = gan.recipe.train.freeze_d, _pictures(gan)
+    n, shown = gan.recipe.train.freeze_d, _shown(gan)
 
     def came(count: int) -> bool:
-        lowest = probing.lower(gan.discriminator, pictures, count)
+        lowest = probing.lower(gan.discriminator, count, *shown)
         return all(f"discriminator.{name}" in origin.taken for name in lowest)
 
     if not came(n):
@@ -128,9 +128,10 @@ def _require_taken(gan: GAN, origin: Origin, folder: str) -> None:
         raise UsageError(f"train.freeze_d = {n}, but {which}; {instead if most else 'leave train.freeze_d out'}")
 
 
-def _pictures(gan: GAN) -> Tensor:
-    """Two grey ones, to be shown to D."""
+def _shown(gan: GAN) -> tuple[Tensor, ...]:
+    """What D can be shown: two pictures of G's, and labels if it takes any."""
+    z, labels = gan.blank(2)
     with torch.no_grad():
-        pictures: Tensor = gan.generator.eval()(torch.zeros(2, gan.z_dim + gan.c_dim))
+        pictures: Tensor = gan.generator.eval()(z)
     gan.generator.train()
-    return pictures
+    return (pictures,) if labels is None else (pictures, labels)

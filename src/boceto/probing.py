@@ -20,21 +20,21 @@ _SIDE = 16  # pixels: pictures are compared at this side, where a line or two mo
 _ALIKE = 0.25  # of the drawings' mean distance: closer than that, two pictures are one
 
 
-def layers(net: nn.Module, x: Tensor) -> dict[str, nn.Parameter]:
+def layers(net: nn.Module, *shown: Tensor) -> dict[str, nn.Parameter]:
     """The weights of a net (two or more dimensions) by layer, from its input side to its output side.
 
-    ``x`` (N, …) is shown to it once, in eval mode and without a gradient, to see the order; nothing else changes.
+    It sees what is ``shown``, (N, …) each, once, in eval mode and without a gradient, for the order; nothing changes.
     """
-    return {name.removesuffix(".weight"): weight for name, weight in _in_order(net, x).items() if weight.dim() > 1}
+    return {name.removesuffix(".weight"): weight for name, weight in _in_order(net, *shown).items() if weight.dim() > 1}
 
 
-def lower(net: nn.Module, x: Tensor, n: int) -> dict[str, nn.Parameter]:
-    """The parameters by name of a net's first ``n`` layers, their biases and the norms that follow; ``x`` as there."""
+def lower(net: nn.Module, n: int, *shown: Tensor) -> dict[str, nn.Parameter]:
+    """Parameters by name of a net's first ``n`` layers, with biases and the norms that follow; ``shown`` as there."""
     if not n:
         return {}
     found: dict[str, nn.Parameter] = {}
     seen = 0
-    for name, parameter in _in_order(net, x).items():
+    for name, parameter in _in_order(net, *shown).items():
         seen += parameter.dim() > 1
         if seen > n:
             break
@@ -42,7 +42,7 @@ def lower(net: nn.Module, x: Tensor, n: int) -> dict[str, nn.Parameter]:
     return found
 
 
-def _in_order(net: nn.Module, x: Tensor) -> dict[str, nn.Parameter]:
+def _in_order(net: nn.Module, *shown: Tensor) -> dict[str, nn.Parameter]:
     """All parameters by name, in the order in which the modules that hold them are called."""
     called: dict[nn.Module, int] = {}
 
@@ -53,7 +53,7 @@ def _in_order(net: nn.Module, x: Tensor) -> dict[str, nn.Parameter]:
     training = net.training
     try:
         with torch.no_grad():
-            net.eval()(x)
+            net.eval()(*shown)
     finally:
         net.train(training)
         for hook in hooks:
@@ -114,13 +114,13 @@ def variety(fake: Tensor, real: Tensor) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def held_out(gan: GAN, pictures: Tensor, zero: Tensor | None) -> dict[str, Tensor]:
+def held_out(gan: GAN, pictures: Tensor, zero: Tensor | None, labels: Tensor | None = None) -> dict[str, Tensor]:
     """How D takes drawings (N, C, H, W) that it has never learned from; ``zero``: its output that says neither.
 
     ``d/held_out_score``, ``d/held_out_right``: as of the real ones it learns from; of an encoder ``d/held_out_elbo``.
     """
     statistics = [(buffer, buffer.clone()) for buffer in gan.discriminator.buffers()]
-    seen = gan.unseen(pictures, zero)
+    seen = gan.unseen(pictures, zero, labels)
     for buffer, before in statistics:  # batch norm shall not learn from them
         buffer.copy_(before)
     return {f"d/held_out_{name}": value for name, value in seen.items()}

@@ -300,17 +300,6 @@ def headline(name: str) -> str:
     return header.partition(". ")[0].rstrip(".").partition(":")[0]
 
 
-def first_try(side: int) -> str:
-    """What to write after ``boceto train`` for a first training at this side; empty if no named recipe draws so."""
-    if side in (16, 32, 64, 128, 256):
-        return "dcgan-64-quick" + ("" if side == 64 else f" --set arch.resolution={side}")
-    if side in (28, 48):
-        return f"convolutional-64 --set arch.resolution={side} --set arch.g_widths=[128,128,64]"
-    if side in (20, 40, 80, 160, 320):
-        return "progan-160" + ("" if side == 160 else f" --set arch.resolution={side}")
-    return ""
-
-
 def load(name_or_path: str | Path) -> Recipe:
     """A recipe by name or from a ``.toml`` file; raises UsageError or Fault in one sentence."""
     if str(name_or_path).endswith(".toml"):

@@ -58,6 +58,19 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Heeded:
+    """Does G heed a label? Of the ``asked`` pictures on which it was to show it, and of the ``others``, how many do in
+    the eyes of a tagger.
+    """
+
+    label: str
+    asked: int
+    shown: int
+    others: int
+    shown_unasked: int
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """All scores of a snapshot (after ``nimg`` images), told on ``count`` generated and as many real pictures."""
 
@@ -69,6 +82,8 @@ class Evaluation:
     seed: int
     scores: Mapping[str, Score]
     left_out: Mapping[str, str]  # score → why it is not told
+    tagger: str | None = None  # by whom ``heeded`` is told
+    heeded: tuple[Heeded, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain data."""
@@ -133,7 +148,7 @@ def sliced(
     z = sampling.latents(count, z_dim, recipe.train.seed, recipe.train.latents)
 
     def score(ema: nn.Module, now: Clock) -> Iterator[tuple[str, float]]:
-        fake = sampling.draw(ema, z, compute)
+        fake = sampling.draw(ema, sampling.told(ema, z, recipe.train.seed), compute)
         if min(fake.shape[1:3]) >= SMALLEST:
             real = reduced(data.gather(chosen), (fake.shape[1], fake.shape[2], fake.shape[3]))
             levels = swd(real, fake, seed=recipe.train.seed, patches=_PATCHES, directions=_DIRECTIONS)

@@ -20,6 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from boceto import archs, choosing, device, evaluating, origins, recipe, scoring, tracking, trial
 from boceto.balance import most
 from boceto.clock import AT_LAST
+from boceto.data import labels
 from boceto.data.prepared import Prepared, held_out
 from boceto.device import Compute
 from boceto.errors import NotEnoughMemory, UsageError
@@ -195,8 +196,13 @@ def _less_at_once(run: Run, gan: GAN) -> int:
 
 
 def _fitted(wanted: Recipe, data: Prepared) -> Recipe:
-    """The recipe with channels as in the data unless it names them; refuses what does not go together."""
+    """The recipe with channels as in the data unless it names them, and all labels by name; refuses what does not go
+    together.
+    """
     height, width, channels = data.shape
+    if wanted.data.labels:
+        by_name = labels.settled(wanted.data.labels, data)
+        wanted = wanted.model_copy(update={"data": wanted.data.model_copy(update={"labels": by_name})})
     if "channels" in archs.options(wanted.arch["name"]) and "channels" not in wanted.arch:
         wanted = wanted.changed([f"arch.channels={channels}"])
     gan = archs.build(wanted)
@@ -291,7 +297,7 @@ def _require_same_recipe(run: Run, wanted: Recipe) -> None:
 
 def _is_fixed(key: str) -> bool:
     """The network, the seed, the fixed latents and what is held out make a run what it is."""
-    return key.startswith("arch.") or key in ("train.seed", "watch.samples", "data.held_out")
+    return key.startswith("arch.") or key in ("train.seed", "watch.samples", "data.held_out", "data.labels")
 
 
 def _require_same_origin(run: Run, origin: Path | str | None) -> None:

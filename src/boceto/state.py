@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer, RMSprop
 
@@ -75,14 +76,20 @@ class State:
             self.renew_optimisers()
         return grown
 
+    def know(self, rows: NDArray[np.uint8]) -> None:
+        """Have G and its average keep these rows of labels, (KNOWN, c_dim): so they occur together in the drawings."""
+        for net in (self.gan.generator, self.ema):
+            net.get_buffer("known").copy_(torch.from_numpy(rows))
+
     def see_layers(self) -> None:
         """Find out in which order the nets' layers stand: for what is watched of each, and which of D are frozen."""
-        gan, z = self.gan, torch.zeros(2, self.gan.z_dim, device=self.compute.device)
+        gan, (z, labels) = self.gan, self.gan.blank(2)
         g = probing.layers(gan.generator, z)
         with torch.no_grad():
             images = self.ema(z)
-        self.layers = {"generator": g, "discriminator": probing.layers(gan.discriminator, images)}
-        self.frozen = list(probing.lower(gan.discriminator, images, gan.recipe.train.freeze_d).values())
+        told = () if labels is None else (labels,)
+        self.layers = {"generator": g, "discriminator": probing.layers(gan.discriminator, images, *told)}
+        self.frozen = list(probing.lower(gan.discriminator, gan.recipe.train.freeze_d, images, *told).values())
 
     def d_learns(self, learns: bool) -> None:
         """Let D's weights have gradients, but never the frozen ones; or none of them."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from boceto import watching
     from boceto.runs import Run
+    from boceto.sampling import Layout
 
 
 class _Console(Console):
@@ -36,6 +38,13 @@ class _Console(Console):
 
 console = _Console(highlight=False, soft_wrap=True)
 _PLAIN_EVERY_S = 10.0
+
+
+def show(table: Table) -> None:
+    """A table; where the terminal is too narrow for its words, its lines run over the edge rather than lose figures."""
+    if (least := Measurement.get(console, console.options.update(width=10_000), table).minimum) > console.width:
+        table.width = least
+    console.print(table, soft_wrap=False, crop=False)
 
 
 class Bar:
@@ -108,7 +117,7 @@ class TrainingView:
         self._bar = Bar("Training", unit="images")
         self._curves: dict[str, list[float]] = {}
         self._doctor, self._pictures = "", Text()
-        self._samples = 1
+        self._laid: Layout | None = None
         self._nets: Mapping[str, str] = {}  # "D" and "G" → what they are called
         self._live: Live | None = None
 
@@ -138,7 +147,9 @@ class TrainingView:
 
     def follow(self, run: Run, nimg: int) -> TrainingView:
         """Itself as a tracker of the run."""
-        self._samples = run.recipe.watch.samples
+        from boceto.sampling import layout
+
+        self._laid = layout(run.recipe)
         for line in run.read_log():
             self.line(line)
         return self
@@ -151,11 +162,13 @@ class TrainingView:
 
     def sheet(self, nimg: int, picture: Image.Image) -> None:
         """The first pictures of a sheet, two pixels a character."""
-        if not self._live or console.color_system != "truecolor":
+        if not self._live or self._laid is None or console.color_system != "truecolor":
             return
-        cell = picture.width // math.ceil(math.sqrt(self._samples))
-        row = picture.convert("RGB").crop((0, 0, min(_SHOWN, math.isqrt(self._samples)) * cell, cell))
-        self._pictures = half_blocks(row.resize((row.width * _CELL // cell, _CELL)))
+        left, top, right, bottom = self._laid.cells(picture)[0]
+        cell, shown = right - left, min(_SHOWN, self._laid.columns)
+        row = picture.convert("RGB").crop((0, top, shown * cell, bottom))
+        rows = max(1, round(_CELL * row.height / cell / 2))  # of characters
+        self._pictures = half_blocks(row.resize((shown * _CELL, 2 * rows)))
 
     def finding(self, nimg: int, text: str) -> None:
         """Nothing: it comes with the progress."""

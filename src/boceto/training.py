@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -24,8 +24,9 @@ from boceto import probing, sampling
 from boceto.balance import accuracy, most, plant
 from boceto.clock import Clock, at, ema_beta
 from boceto.compiling import Compiler
-from boceto.data.ahead import fed
-from boceto.data.batches import batches, look
+from boceto.data.ahead import fed, held
+from boceto.data.batches import Labelled, Numbers, batches, labelled, look
+from boceto.data.labels import occurring, table
 from boceto.data.prepared import Prepared
 from boceto.device import Compute, reuse_freed_memory
 from boceto.doctor import Doctor, Finding, treatment
@@ -42,7 +43,7 @@ from boceto.watching import Means, Pace, Progress, Timed
 
 _LOOK = 64  # held-out pictures at a time
 
-Pixels = NDArray[np.uint8] | Tensor  # uint8 (N, C, H, W)
+Pixels = Numbers | Labelled  # uint8 (N, C, H, W), and with labels where G is told some
 Net = Literal["generator", "discriminator"]
 Evaluator = Callable[[nn.Module, Clock], Iterable[tuple[str, float]]]
 
@@ -62,10 +63,11 @@ def steps(
     recipe: Recipe,
     held_out: Callable[[int], Pixels] | None = None,
 ) -> Iterator[Tick]:
-    """Train on batches of uint8 (N, C, H, W); yield one Tick a step. Touches no disk, prints nothing.
+    """Train on batches of uint8 (N, C, H, W), labelled if G is told what to draw; yield one Tick a step.
 
-    ``held_out``: pictures of the same form that it never trains on, to be looked at after so many images.
-    A step is ``balance.d_turns`` turns of D, each on a batch of its own, then ``balance.g_turns`` turns of G.
+    Touches no disk, prints nothing. ``held_out``: pictures of the same form that it never trains on, to be looked at
+    after so many images. A step is ``balance.d_turns`` turns of D, each on a batch of its own, then ``balance.g_turns``
+    turns of G.
     """
     gan, how, stream = state.gan, recipe.balance, iter(pictures)
     for pixels in stream:
@@ -92,9 +94,9 @@ def steps(
         state.d_learns(False)  # its own gradients are not needed now
         for again in range(at(now, how.g_turns)):
             if again:
-                batch = replace(batch, z=_latents(state, len(batch.real)), fake=None)
+                batch = replace(batch, z=_inputs(state, len(batch.real), batch.labels), fake=None)
             elif how.fresh_fakes:
-                batch.z = _latents(state, len(batch.real))
+                batch.z = _inputs(state, len(batch.real), batch.labels)
             g = _learn(state, "generator", batch)
             _move(state, "generator", probed)
         if how.update == "simultaneous":
@@ -102,7 +104,8 @@ def steps(
 
         if probed is not None and held_out is not None:
             with compute.autocast():
-                probed |= probing.held_out(gan, _real(held_out(now.nimg), compute), d.zero)
+                unseen, labels = _received(held_out(now.nimg), compute)
+                probed |= probing.held_out(gan, unseen, d.zero, labels)
 
         state.now = now.tick(seen)
         _average(state.ema, gan.generator, ema_beta(state.now, recipe.train.ema_kimg))
@@ -110,24 +113,30 @@ def steps(
 
 
 def _batch(state: State, pixels: Pixels, recipe: Recipe) -> Batch:
-    """Pictures and latents of one turn, generated pictures among the real ones if the recipe wants that."""
-    real, largest, planted = _real(pixels, state.compute), recipe.balance.fake_as_real, None
+    """Pictures and latents of one turn, generated pictures among the real ones if the recipe wants that.
+
+    G is told to draw what the real pictures show, the planted ones what those show in whose place they are put.
+    """
+    (real, labels), largest, planted = _received(pixels, state.compute), recipe.balance.fake_as_real, None
     if count := most(len(real), largest):
         with torch.no_grad(), state.compute.autocast():
-            fakes = enlarged(state.gan.generator(_latents(state, count)), real.shape[2:])
+            fakes = enlarged(state.gan.generator(_inputs(state, count, labels)), real.shape[2:])
         real, planted = plant(real, fakes, state.d_accuracy, largest)
-    return Batch(real, _latents(state, len(real)), planted=planted)
+    return Batch(real, _inputs(state, len(real), labels), planted=planted, labels=labels)
 
 
-def _real(pixels: Pixels, compute: Compute) -> Tensor:
-    """uint8 (N, C, H, W) → [-1, 1] on the device."""
-    return to_signed(compute.send(pixels), compute.memory_format)
+def _received(pixels: Pixels, compute: Compute) -> tuple[Tensor, Tensor | None]:
+    """uint8 (N, C, H, W) → [-1, 1] on the device; and what they show, (N, c_dim) in {0, 1}, if that is told."""
+    labels = compute.send(pixels.labels).float() if isinstance(pixels, Labelled) else None
+    levels = pixels.pixels if isinstance(pixels, Labelled) else pixels
+    return to_signed(compute.send(levels), compute.memory_format), labels
 
 
-def _latents(state: State, n: int) -> Tensor:
-    """(n, z_dim) latents, drawn anew."""
+def _inputs(state: State, n: int, labels: Tensor | None) -> Tensor:
+    """Latents drawn anew, with the first ``n`` of the labels behind them if there are any: (n, z_dim + c_dim)."""
     draw = torch.randn if state.gan.recipe.train.latents == "normal" else torch.rand
-    return draw(n, state.gan.z_dim, device=state.compute.device)
+    z = draw(n, state.gan.z_dim, device=state.compute.device)
+    return z if labels is None else torch.cat((z, labels[:n]), dim=1)
 
 
 def _learn(state: State, name: Net, batch: Batch) -> Terms:
@@ -222,13 +231,17 @@ def fit(
         reuse_freed_memory()
     state = _begin(run, compute, origin)
     run.rewind_log(state.now.nimg)
-    fixed = sampling.latents(watch.samples, state.gan.z_dim, train.seed, train.latents)
-
     learned, held_out = data.split(run.held_out)
+    shown = table(recipe.data.labels, data) if recipe.data.labels else None
+    if shown is not None:
+        state.know(occurring(shown[learned.numbers]))
+    laid = sampling.layout(recipe)
+    fixed = sampling.of_a_sheet(state.ema, laid, recipe, state.gan.z_dim)
     doctor = Doctor(recipe, len(learned), run.read_log() if recipe.doctor.act != "off" else ())
 
     def sheet() -> Image.Image:
-        return sampling.sheet(sampling.draw(state.ema, fixed, compute, state.gan.image_shape[1:]))
+        images = sampling.draw(state.ema, fixed, compute, state.gan.image_shape[1:])
+        return sampling.sheet(images, laid.columns, names=laid.names)
 
     def score(seconds: float) -> None:
         scores = {name: value for evaluate in evaluators for name, value in evaluate(state.ema, state.now)}
@@ -245,10 +258,16 @@ def fit(
         return state
     means, pace, earlier = Means(), Pace(train, state.now.nimg, state.seconds, state.gan.names()), run.spent()
     how, batch = recipe.data, state.gan.batch_at
-    pictures = batches(learned, seed=train.seed, nimg=state.now.nimg, batch=batch, flip=how.flip, order=how.order)
+    way: dict[str, Any] = {"seed": train.seed, "nimg": state.now.nimg, "batch": batch, "flip": how.flip}
+    way["order"] = how.order
+    pictures: Iterator[NDArray[np.uint8]] | Iterator[Labelled] = (
+        batches(learned, **way) if shown is None else labelled(learned, shown[learned.numbers], **way)
+    )
+    unlearned = None if shown is None else shown[held_out.numbers]
 
     def unseen(nimg: int) -> Pixels:
-        return compute.held(look(held_out, train.seed, nimg, min(_LOOK, train.micro_batch or batch(nimg))))
+        most = min(_LOOK, train.micro_batch or batch(nimg))
+        return held(look(held_out, train.seed, nimg, most, unlearned), compute)
 
     with Meter(gpu=compute.card) as meter, fed(pictures, compute) as read, Compiler(state, announce) as compiler:
         stream = Timed(read, compute)

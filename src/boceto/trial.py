@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from boceto.clock import Clock
+from boceto.data.batches import Labelled
 from boceto.device import Compute
 from boceto.recipe import Recipe
 from boceto.state import State
@@ -76,4 +77,5 @@ def speed(recipe: Recipe, compute: Compute, nimg: int = 0, seconds: float = 2.0)
     state.now = Clock(nimg=nimg)
     shape = (state.gan.batch_at(nimg), *state.gan.image_shape)
     noise = np.random.Generator(np.random.PCG64(0)).integers(0, 256, shape, np.uint8)
-    return trial(state, itertools.repeat(noise), recipe, seconds).images_per_second
+    shown = Labelled.blank(noise, state.gan.c_dim)
+    return trial(state, itertools.repeat(shown), recipe, seconds).images_per_second

@@ -6,8 +6,10 @@ import importlib
 import pkgutil
 from types import ModuleType
 
+import torch
+
 from boceto.errors import UsageError, nearest
-from boceto.gan import GAN
+from boceto.gan import GAN, KNOWN
 from boceto.recipe import Recipe, Section, checked, differences
 
 # What a recipe says to a discriminator alone: these sections, and this key.
@@ -66,4 +68,7 @@ def build(recipe: Recipe) -> GAN:
         raise UsageError(
             f"a {recipe.arch['name']} is not told what to draw; leave data.labels out, or use {' or '.join(able)}"
         )
-    return kind(recipe)(configure(recipe), recipe)
+    gan = kind(recipe)(configure(recipe), recipe)
+    if gan.c_dim:
+        gan.generator.register_buffer("known", torch.zeros(KNOWN, gan.c_dim, dtype=torch.uint8))
+    return gan

@@ -1,16 +1,19 @@
-"""DCGAN (Radford et al. 2015): z (N, z_dim) → image (N, C, R, R) in [-1, 1] → logit (N,).
+"""DCGAN (Radford et al. 2015): z (N, z_dim + c_dim) → image (N, C, R, R) in [-1, 1] → logit (N,).
 
 Strided convolutions instead of pooling, batch norm in both nets except at G's output and D's two ends, no dense
 layer, ReLU and tanh in G, LeakyReLU in D, weights from N(0, 0.02) (paper §3 and §4). With the defaults it is, weight
 for weight, the network of the thesis "Redes Generativas Antagónicas": 3,576,704 parameters in G, 2,765,568 in D.
 Options say what a small set of drawings is better served by: D without batch norm (so that a gradient penalty means
 something: Gulrajani et al. 2017, §4), and a blurred upsampling that leaves no checkerboard (Odena et al. 2016).
+
+Told what to draw, G takes labels behind its latents (Mirza & Osindero 2014, "Conditional Generative Adversarial Nets"),
+and D projects them on its features (Miyato & Koyama 2018, "cGANs with Projection Discriminator", eq. 3).
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal, final
+from typing import ClassVar, Literal, final
 
 import torch
 from pydantic import Field, field_validator
@@ -47,13 +50,13 @@ class Config(Section):
 
 
 class Generator(nn.Module):
-    """z (N, z_dim) → (N, C, R, R) in [-1, 1]."""
+    """z (N, z_dim + c_dim) → (N, C, R, R) in [-1, 1]."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, c_dim: int = 0) -> None:
         super().__init__()
         first, *rest = reversed(config.widths(config.g_width))
         layers: list[nn.Module] = [
-            ConvTranspose2d(config.z_dim, first, 4, bias=False),  # (N, 512, 4, 4)
+            ConvTranspose2d(config.z_dim + c_dim, first, 4, bias=False),  # (N, 512, 4, 4)
             *_norm_relu(first),
         ]
         below = first
@@ -69,9 +72,9 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """(N, C, R, R) → logit (N,)."""
+    """(N, C, R, R), and what they are to show (N, c_dim) if it is told → logit (N,)."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, c_dim: int = 0) -> None:
         super().__init__()
         batch_norm = config.d_norm == "batch"
         first, *rest = config.widths(config.d_width)
@@ -89,9 +92,16 @@ class Discriminator(nn.Module):
             below = width
         layers += [Conv2d(below, 1, 4, bias=False), nn.Flatten(0)]  # (N,)
         self.layers = nn.Sequential(*layers)
+        self.embed = nn.Linear(c_dim, below, bias=False) if c_dim else None
 
-    def forward(self, image: Tensor) -> Tensor:
-        logit: Tensor = self.layers(image)
+    def forward(self, image: Tensor, labels: Tensor | None = None) -> Tensor:
+        if self.embed is None or labels is None:
+            logit: Tensor = self.layers(image)
+        else:
+            x: Tensor = self.layers[:-2](image)  # (N, 512, 4, 4)
+            features = x.mean(dim=(2, 3))
+            shown = (self.embed(labels) * features).sum(dim=1) / math.sqrt(features.shape[1])
+            logit = self.layers[-2:](x) + shown
         return logit
 
 
@@ -99,10 +109,12 @@ class Discriminator(nn.Module):
 class DCGAN(GAN):
     """By default one D turn and one G turn on the same fakes, as the thesis's code has it."""
 
+    conditional: ClassVar[bool] = True
+
     def __init__(self, config: Config, recipe: Recipe) -> None:
         super().__init__(config, recipe)
-        self.generator = Generator(config).apply(_init)
-        self.discriminator = Discriminator(config).apply(_init)
+        self.generator = Generator(config, self.c_dim).apply(_init)
+        self.discriminator = Discriminator(config, self.c_dim).apply(_init)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -122,11 +134,17 @@ def _double(config: Config, below: int, width: int) -> list[nn.Module]:
 
 @torch.no_grad()
 def _init(module: nn.Module) -> None:
-    """Convolutions N(0, 0.02), batch norm weights N(1, 0.02), biases 0 (Radford et al. 2015, §4)."""
+    """Convolutions N(0, 0.02), batch norm weights N(1, 0.02), biases 0 (Radford et al. 2015, §4).
+
+    What labels are projected with is N(0, 1): the sum is divided by √dim, and so counts as much as the rest from the
+    first step on.
+    """
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
+    elif isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, 0.0, 1.0)
     bias = getattr(module, "bias", None)
     if isinstance(bias, Tensor):
         nn.init.zeros_(bias)

@@ -152,7 +152,7 @@ class VAE(GAN):
     def encode(self, images: Tensor) -> Tensor:
         return self.posterior(images)[0]
 
-    def unseen(self, pictures: Tensor, zero: Tensor | None) -> dict[str, Tensor]:
+    def unseen(self, pictures: Tensor, zero: Tensor | None, labels: Tensor | None = None) -> dict[str, Tensor]:
         """Their ELBO, nats a picture: what the bound is worth on drawings that were not learned."""
         mean, log_variance = self.posterior(pictures)
         drawn = self.generator(sampled(mean, log_variance, torch.randn_like(mean))).float()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,8 +14,10 @@ FILE = "bench.json"
 # CómicGAN, §4.4.1: what its authors needed, for whoever reads figures of another machine.
 THESIS = "the thesis CómicGAN trained for about 24 h on a Quadro P5000; a laptop's CPU was about 20 times slower"
 
-Positive = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0)]
+_LARGEST_FILE = 16 * 2**20  # bytes: a thousand times what is written
+# Wide enough for every machine there will be, and such that quotients of two are numbers too.
+Positive = Annotated[float, Field(ge=1e-12, le=1e24)]
+Share = Annotated[float, Field(ge=0, le=1e24)]
 
 
 class Part(BaseModel):
@@ -121,10 +124,12 @@ class Account(Part):
 def read(path: Path) -> Account:
     """An account from its file, or from the folder it is in. Raises UsageError if it is none, Fault if unreadable."""
     path = path / FILE if path.is_dir() else path
-    with os_errors("read", path):
-        content = path.read_bytes()
-    try:
-        return Account.model_validate_json(content)
+    with os_errors("read", path), path.open("rb") as file:
+        content = file.read(_LARGEST_FILE + 1)
+    if len(content) > _LARGEST_FILE:
+        raise UsageError(f"{path} is not what boceto bench writes (too large); give its {FILE}")
+    try:  # some shells write what is led into a file in UTF-16, or with a mark before it
+        return Account.model_validate_json(content.decode(json.detect_encoding(content), "replace"))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

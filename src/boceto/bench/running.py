@@ -7,8 +7,10 @@ OUT/convolution.csv, .png, .svg    the thesis's convolution test
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,15 +20,17 @@ from boceto.bench import charts, convolution, pictures, throughput
 from boceto.bench.account import FILE, Account, Data, Point, Row
 from boceto.bench.machine import machine
 from boceto.bench.throughput import Shape, Task
-from boceto.errors import Fault, UsageError, os_errors
+from boceto.errors import Fault, UsageError, os_errors, printable
 from boceto.files import write_text
-from boceto.workers import apart
+from boceto.workers import alone, apart
 
 SECONDS = 3.0
 _MOST_SECONDS = 3600.0
 CONVOLUTION_S, CONVOLUTION_ALONE_S = 30.0, 120.0  # for the sweep of a device, beside recipes and alone
 CSV = "convolution.csv"
 _NOISE, _DRAWINGS = 512, 200  # pictures to train on, and to prepare
+_ROOM = 2 * 2**20  # bytes: more than all that is written
+_LOCK = ".bench.lock"
 
 Announce = Callable[[str], None]
 
@@ -56,34 +60,52 @@ def bench(
         raise UsageError(f"--recipes names none; known: {', '.join(recipe.names())}")
     compute = device.choose(device_name)
     names = [] if conv else recipe.names() if recipes is None else dict.fromkeys(recipes)
+    _require_names_that_differ(list(names))
     tasks = [task for name in names for task in _tasks(name, seconds, stages, device_name)]
     _require_folder(folder)
-    with tempfile.TemporaryDirectory(prefix="boceto-bench-") as scratch:
-        rows = _trained(tasks, Path(scratch), announce)
+    busy = f"another benchmark is on its way to {folder}, and both would be slowed; wait for it"
+    with alone(folder / _LOCK, busy), _scratch() as scratch:
+        rows = _trained(tasks, scratch, announce)
         points, ended = _swept(device_name, CONVOLUTION_ALONE_S if conv else CONVOLUTION_S, announce)
-        data = None if conv else _data(Path(scratch), announce)
-    account = Account(
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        machine=machine(compute),
-        seconds=seconds,
-        ceilings=_ceilings(rows),
-        recipes=_judged(rows),
-        convolution=tuple(points),
-        convolution_ended=ended,
-        data=data,
-    )
-    _write(folder, account)
+        data = None if conv else _data(scratch, announce)
+        account = Account(
+            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            machine=machine(compute),
+            seconds=seconds,
+            ceilings=_ceilings(rows),
+            recipes=_judged(rows),
+            convolution=tuple(points),
+            convolution_ended=ended,
+            data=data,
+        )
+        _write(folder, account)
     return account
 
 
 def _tasks(source: str, seconds: float, every_stage: bool, device_name: str) -> list[Task]:
     """What is to be measured of a recipe. Raises UsageError if there is none of that name, or it cannot run here."""
-    wanted, name = recipe.load(source), Path(source).stem if source.endswith(".toml") else source
+    wanted, name = recipe.load(source), _name(source)
     device.choose(device_name, wanted.train.precision)
-    found = archs.build(wanted).stages()
+    if wanted.data.labels:
+        raise UsageError(
+            f"{source} wants labels, and noise, which a benchmark trains on, has none; leave out data.labels"
+        )
+    with device.memory_errors(f"build {name}", "smaller nets, or leave it out of --recipes"):
+        found = archs.build(wanted).stages()
     whole = wanted.train.kimg
     chosen = found if every_stage else [replace(found[-1], kimg=whole)]
     return [Task(name, stage, len(found) > 1, device_name, seconds) for stage in chosen]
+
+
+def _name(source: str) -> str:
+    """What a recipe is called in tables: its name, or that of its file."""
+    return printable(Path(source).stem) if source.endswith(".toml") else source
+
+
+def _require_names_that_differ(sources: Sequence[str]) -> None:
+    for name, count in Counter(map(_name, sources)).items():
+        if count > 1:
+            raise UsageError(f"--recipes has {count} that are called {name}, which a table would mix up; rename a file")
 
 
 def _require_folder(folder: Path) -> None:
@@ -92,8 +114,25 @@ def _require_folder(folder: Path) -> None:
         raise UsageError(f"--out {folder} is a file; give the name of a folder")
     with os_errors("write to", folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_ROOM))
+            file.flush()
+    for name in (*charts.NAMES, CSV, FILE):
+        if (folder / name).is_dir():
+            raise UsageError(
+                f"{folder / name} is a folder, where a file is to be written; move it, or give another --out"
+            )
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for pictures to measure with, gone at the end."""
+    try:
+        made = tempfile.TemporaryDirectory(prefix="boceto-bench-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise Fault("no temporary folder can be made; set TMPDIR to a folder that can be written to") from error
+    with made as folder:
+        yield Path(folder)
 
 
 # ── measuring, each in a process of its own ──
@@ -102,6 +141,8 @@ def _require_folder(folder: Path) -> None:
 def _trained(tasks: Sequence[Task], scratch: Path, announce: Announce) -> list[Row]:
     """A row for each; one that fails for want of memory says so."""
     rows = []
+    for task in tasks:  # a disk without room for them is known before anything is measured
+        _noise(scratch, task.stage.shape)
     for number, task in enumerate(tasks, 1):
         row = Row(recipe=task.name, side=task.stage.side, grows=task.grows, kimg=task.stage.kimg)
         announce(f"{number}/{len(tasks)}  {row.name}")
@@ -167,12 +208,16 @@ def _judged(rows: Sequence[Row]) -> tuple[Row, ...]:
 
 
 def _write(folder: Path, account: Account) -> None:
-    """The account last: where it stands, all else does."""
-    with os_errors("write to", folder):
-        for name in (*charts.NAMES, FILE, CSV):  # of an earlier benchmark
-            (folder / name).unlink(missing_ok=True)
-    if account.convolution:
-        lines = ["device,n,seconds", *(f"{p.device},{p.n},{p.seconds:.6f}" for p in account.convolution)]
-        write_text(folder / CSV, "\n".join(lines) + "\n")
-    charts.write(folder, account)
-    write_text(folder / FILE, account.model_dump_json(indent=2) + "\n")
+    """All of it beside its place first, so that a full disk leaves an earlier benchmark whole; the account last."""
+    with os_errors("write to", folder), tempfile.TemporaryDirectory(prefix=".bench-", dir=folder) as beside:
+        fresh = Path(beside)
+        if account.convolution:
+            lines = ["device,n,seconds", *(f"{p.device},{p.n},{p.seconds:.6f}" for p in account.convolution)]
+            write_text(fresh / CSV, "\n".join(lines) + "\n")
+        charts.write(fresh, account)
+        write_text(fresh / FILE, account.model_dump_json(indent=2) + "\n")
+        for name in (*charts.NAMES, CSV, FILE):
+            if (fresh / name).exists():
+                (fresh / name).replace(folder / name)
+            else:  # of an earlier benchmark, which measured more
+                (folder / name).unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from boceto.bench.account import Account, Machine, Row
-from boceto.errors import UsageError
+from boceto.errors import UsageError, printable
 from boceto.reporting.tables import digits, table
 
 _SHORT = ("recipe", ">train", ">ceil.", ">GB", ">first", ">wait", ">draw", ">one", ">hours")
@@ -52,7 +52,7 @@ def remarks(account: Account) -> Iterator[str]:
         few = [f"{row.name} ({row.found.steps})" for row in account.recipes if row.found and row.found.steps < 5]
         if few:
             yield f"few steps were timed, so this is rough: {', '.join(few)}"
-        yield from (f"{row.name}: {row.failed}" for row in account.recipes if row.failed)
+        yield from (printable(f"{row.name}: {row.failed}") for row in account.recipes if row.failed)
     for device in dict.fromkeys(point.device for point in account.convolution):
         last = [point for point in account.convolution if point.device == device][-1]
         yield f"convolution on {device}: {digits(last.seconds)} s for ten runs at N = {last.n}"
@@ -112,7 +112,7 @@ def _rates(account: Account) -> dict[str, float]:
 
 def compared(told: dict[str, Any]) -> Table:
     """Rates of the first, and how many times as quick the others are."""
-    names = [f"{chr(ord('A') + number)}" for number in range(len(told["files"]))]
+    names = [_letter(number) for number in range(len(told["files"]))]
     lines = [
         [row["what"], digits(row["rates"][0]), *("–" if one is None else f"{one:.2f}×" for one in row["ratios"][1:])]
         for row in told["rows"]
@@ -124,4 +124,9 @@ def legend(told: dict[str, Any]) -> Iterator[str]:
     """Which letter is which machine."""
     for number, (file, it, date) in enumerate(zip(told["files"], told["machines"], told["dates"], strict=True)):
         machine = Machine.model_validate(it)
-        yield f"{chr(ord('A') + number)}  {file}: {machine.told}, boceto {machine.boceto}, {date[:10]}"
+        yield printable(f"{_letter(number)}  {file}: {machine.told}, boceto {machine.boceto}, {date[:10]}")
+
+
+def _letter(number: int) -> str:
+    """0 → A, 25 → Z, 26 → AA."""
+    return (_letter(number // 26 - 1) if number >= 26 else "") + chr(ord("A") + number % 26)

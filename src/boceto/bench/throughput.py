@@ -19,7 +19,7 @@ from boceto.bench.account import Training
 from boceto.bench.machine import ceiling
 from boceto.bench.memory import peak_memory_mb
 from boceto.clock import Clock
-from boceto.data.batches import batches
+from boceto.data.batches import Labelled, batches
 from boceto.data.prepared import Prepared
 from boceto.device import Compute
 from boceto.gan import Stage
@@ -61,7 +61,8 @@ def measure(task: Task, data: Path) -> Training:
         state = State.fresh(recipe, compute)
         state.now = Clock(nimg=nimg)
         batch, how = state.gan.batch_at(nimg), recipe.data
-        stream = batches(Prepared(data), seed=0, nimg=0, batch=batch, flip=how.flip, order=how.order)
+        pixels = batches(Prepared(data), seed=0, nimg=0, batch=batch, flip=how.flip, order=how.order)
+        stream = (Labelled.blank(part, state.gan.c_dim) for part in pixels)
         built = time.perf_counter() - began
         found = trial(state, stream, recipe, task.seconds)
         memory, gpu = peak_memory_mb(), compute.memory().get("gpu_memory_mb")
@@ -115,7 +116,8 @@ def training_flops(state: State, recipe: Recipe) -> float:
     every = recipe.objective.r1_every if recipe.objective.r1_gamma or recipe.objective.r2_gamma else 1
     planted = recipe.balance.fake_as_real
     few = np.zeros((math.ceil(2 / planted) if planted else 2, *state.gan.image_shape), np.uint8)
-    ticks, nimg = steps(state, repeat(few), state.compute, recipe), state.now.nimg
+    shown = Labelled.blank(few, state.gan.c_dim)
+    ticks, nimg = steps(state, repeat(shown), state.compute, recipe), state.now.nimg
     counted: list[float] = []
     for step in range(min(every, 2)):
         state.now = Clock(nimg=nimg, step=step)
@@ -129,7 +131,7 @@ def _drawing(state: State, task: Task) -> tuple[float, float]:
     """Pictures a second of the averaged generator, many at a time and one at a time, as ``boceto sample`` draws."""
     compute = device.choose(task.device, "float32")
     compute.place(state.ema.eval())
-    z = sampling.latents(DRAWN_AT_ONCE, state.gan.z_dim, 0, task.stage.recipe.train.latents)
+    z = sampling.inputs(state.ema, DRAWN_AT_ONCE, state.gan.z_dim, 0, task.stage.recipe.train.latents)
     many, one = (_rate(state.ema, part, compute, _DRAWING * task.seconds) for part in (z, z[:1]))
     return many, one
 

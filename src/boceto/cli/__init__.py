@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 
 from cyclopts import CycloptsError
@@ -15,16 +15,21 @@ from boceto.cli import benching, drawings, judging, runs, training  # noqa: F401
 from boceto.cli.door import app
 from boceto.errors import BocetoError, os_fault
 
-__all__ = ["app", "entry", "main"]
+__all__ = ["app", "ended", "entry", "main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code: 0 fine, 1 a fault, 2 wrong use."""
+    return ended(lambda: app(arguments, exit_on_error=False, print_error=False, result_action="return_none"))
+
+
+def ended(act: Callable[[], object]) -> int:
+    """Do it, and say in one sentence what was wrong, if anything was; the exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a sign gets a ? for it
     try:
-        app(arguments, exit_on_error=False, print_error=False, result_action="return_none")
+        act()
     except CycloptsError as error:
         return _complain(str(error).strip() + " (boceto --help shows how)", 2)
     except BocetoError as error:

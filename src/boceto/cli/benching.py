@@ -43,7 +43,7 @@ def bench(
         Folder for bench.json, charts and the table of the convolution test.
     """
     from boceto.bench import running, telling
-    from boceto.terminal import console, say
+    from boceto.terminal import say, show
 
     names = None if recipes is None else [name.strip() for name in recipes.split(",") if name.strip()]
     found = running.bench(
@@ -60,7 +60,7 @@ def bench(
         return
     if found.recipes:
         say()
-        console.print(telling.rows(found), soft_wrap=False)
+        show(telling.rows(found))
         say()
     for line in telling.remarks(found):
         say(line)
@@ -79,12 +79,12 @@ def compare(*files: Path, as_json: AsJson = False) -> None:
         What boceto bench has written: two or more bench.json, or the folders they are in.
     """
     from boceto.bench import account, telling
-    from boceto.terminal import console, say
+    from boceto.terminal import say, show
 
     told = telling.compare(files, [account.read(file) for file in files])
     if as_json:
         print_json(told)
         return
-    console.print(telling.compared(told), soft_wrap=False)
+    show(telling.compared(told))
     for line in telling.legend(told):
         say(line)

@@ -74,7 +74,7 @@ def prepare(
     """
     from boceto.data.preparing import Progress
     from boceto.data.preparing import prepare as run
-    from boceto.recipe import first_try
+    from boceto.nn.sizes import can_be_drawn
     from boceto.terminal import Bar, program, quoted, say
 
     with Bar("Preparing") as bar:
@@ -106,9 +106,8 @@ def prepare(
         print_json(data.manifest)
     else:
         say(f"{out}: {data.summary()}")
-        height, width, _ = data.shape
-        if height == width and not data.paired and (words := first_try(height)):
-            say(f"next:\n  {program()} train {words} --data {quoted(out)} --out run --minutes 30")
+        if not data.paired and can_be_drawn(*data.shape[:2]):
+            say(f"next:\n  {program()} train auto --data {quoted(out)} --out run --minutes 30")
 
 
 data_app = app.command(App(name="data", help="Look into a prepared dataset, check it, hand it on to other tools."))

@@ -18,6 +18,7 @@ def evaluate(
     data: Path | None = None,
     samples: int = 2048,
     features: str = "lite0",
+    tagger: Path | None = None,
     snapshot: str = "last",
     seed: int = 0,
     device: Device = "auto",
@@ -38,6 +39,8 @@ def evaluate(
     features
         The network that likeness is measured by: lite0, inception (of published FIDs; loads 91 MB of weights once),
         inception-clean (as clean-fid resizes), or the folder of a tagger.
+    tagger
+        The folder of a tagger that looks whether the run heeds its labels; the one of features, if that is one.
     snapshot
         last, best, or a name.
     seed
@@ -57,7 +60,7 @@ def evaluate(
                 bar.show(done, of)
 
         how: dict[str, Any] = {"data": data, "samples": samples, "features": features, "snapshot": snapshot}
-        found = evaluating.evaluate(run, **how, seed=seed, device_name=device, progress=show)
+        found = evaluating.evaluate(run, **how, tagger=tagger, seed=seed, device_name=device, progress=show)
     if as_json:
         print_json(found.as_dict())
     else:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from boceto.cli.door import AsJson, Device, Page, app, path_or_none, print_json, shell
+from boceto.cli.door import AsJson, Device, Flag, Page, app, path_or_none, print_json, shell
 
 
 @app.command
@@ -15,9 +15,11 @@ def sample(
     run: Path,
     /,
     *,
-    n: Annotated[int, Parameter(name=["-n", "--number"])] = 25,
+    n: Annotated[int | None, Parameter(name=["-n", "--number"])] = None,
     seed: int = 0,
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("sheet.png"),
+    label: Annotated[list[str] | None, Parameter(negative=())] = None,
+    by_label: Annotated[bool, Flag] = False,
     snapshot: str = "last",
     psi: float = 1.0,
     columns: int | None = None,
@@ -36,11 +38,15 @@ def sample(
     run
         The run folder.
     n
-        How many pictures.
+        How many pictures, 25 if not given; with --by-label how many rows, 5.
     seed
         The same seed draws the same pictures.
     out
         The sheet, a .png or .jpg.
+    label
+        A tag or class that all of them shall show, and no other of those that G was told; repeatable.
+    by_label
+        The same latents under every label: a row each, with the label's name over its column.
     snapshot
         last, best, or the name of a snapshot.
     psi
@@ -58,13 +64,24 @@ def sample(
     from boceto.terminal import say
 
     model = sampling.load(run, snapshot, device, precision)
-    written = sampling.write_sheet(model, out, n, seed, psi, columns=columns, scale=scale, separate=separate)
+    n = (5 if by_label else 25) if n is None else n
+    how: dict[str, Any] = {"columns": columns, "scale": scale, "separate": separate}
+    written = sampling.write_sheet(model, out, n, seed, psi, labels=label, by_label=by_label, **how)
     if as_json:
         print_json(
-            {"sheet": str(out), "pictures": [str(p) for p in written], "snapshot": model.path.stem, "seed": seed}
+            {
+                "sheet": str(out),
+                "pictures": [str(p) for p in written],
+                "snapshot": model.path.stem,
+                "seed": seed,
+                "labels": label,
+                "columns": model.titles if by_label else None,
+            }
         )
     else:
-        say(f"{out}: {n} pictures of seed {seed} from snapshot {model.path.stem}")
+        what = f"{n} rows under {len(model.titles)} labels" if by_label else f"{n} pictures"
+        shown = f" that show {', '.join(label)}" if label else ""
+        say(f"{out}: {what}{shown} of seed {seed} from snapshot {model.path.stem}")
 
 
 @app.command

@@ -10,29 +10,40 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from boceto.data.batches import Labelled
 from boceto.device import Compute
 
 T = TypeVar("T")
 R = TypeVar("R")
+P = TypeVar("P", bound=NDArray[np.uint8] | Labelled)
 
 _DEPTH = 2  # batches read and not yet taken
 
 
 @contextmanager
-def fed(pixels: Iterable[NDArray[np.uint8]], compute: Compute) -> Iterator[Iterator[NDArray[np.uint8] | Tensor]]:
-    """The batches, uint8 (N, C, H, W), as this device is best fed with them, for as long as the ``with`` lasts."""
+def fed(items: Iterable[P], compute: Compute) -> Iterator[Iterator[P | Tensor]]:
+    """The batches, uint8 (N, C, H, W), labelled or not, as this device is best fed with them, for as long as the
+    ``with`` lasts.
+    """
     if not compute.is_apart:
-        yield iter(pixels)
+        yield iter(items)
         return
-    with ahead(pixels, compute.held) as held:
-        yield held
+    with ahead(items, lambda item: held(item, compute)) as taken:
+        yield taken
+
+
+def held(item: P, compute: Compute) -> P | Tensor:
+    """The same where a GPU fetches it by itself, labels too (``Compute.held``)."""
+    if not isinstance(item, Labelled):
+        return cast(P, compute.held(item))
+    return replace(item, pixels=compute.held(np.asarray(item.pixels)), labels=compute.held(np.asarray(item.labels)))
 
 
 @contextmanager

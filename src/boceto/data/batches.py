@@ -15,16 +15,36 @@ filled up with pictures of the first.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from boceto.data.prepared import Pictures
 from boceto.recipe import Order
 
 # What a generator is for: streams of one seed must not repeat each other.
 _EPOCH, _MIRROR, _DRAW, _MEMBERS, _ROUND, _LOOK = range(6)
+
+Numbers = NDArray[np.uint8] | Tensor
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Pixels, uint8 (N, C, H, W), and what each picture shows, uint8 (N, c_dim)."""
+
+    pixels: Numbers
+    labels: Numbers
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @classmethod
+    def blank(cls, pixels: NDArray[np.uint8], c_dim: int) -> NDArray[np.uint8] | Labelled:
+        """Pixels that show nothing, for a trial; where nothing is told, as they are."""
+        return cls(pixels, np.zeros((len(pixels), c_dim), np.uint8)) if c_dim else pixels
 
 
 def indices(seed: int, nimg: int, batch: int, count: int, order: Order = "shuffled") -> NDArray[np.int64]:
@@ -64,16 +84,42 @@ def batches(
 
     ``batch``: pictures in each, or how many there are in the one that follows after so many images.
     """
+    for numbers, chosen in _members_of(len(data), seed, nimg, batch, flip, order):
+        yield _channels_first(data.gather(numbers), chosen)
+
+
+def labelled(
+    data: Pictures,
+    labels: NDArray[np.uint8],
+    *,
+    seed: int,
+    nimg: int,
+    batch: int | Callable[[int], int],
+    flip: bool = False,
+    order: Order = "shuffled",
+) -> Iterator[Labelled]:
+    """The same batches, each with what its pictures show: their rows of ``labels`` (len(data), c_dim)."""
+    for numbers, chosen in _members_of(len(data), seed, nimg, batch, flip, order):
+        yield Labelled(_channels_first(data.gather(numbers), chosen), labels[numbers])
+
+
+def _members_of(
+    count: int, seed: int, nimg: int, batch: int | Callable[[int], int], flip: bool, order: Order
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_] | None]]:
+    """Of batch after batch the numbers of its pictures, and which of them are mirrored."""
     while True:
         n = batch if isinstance(batch, int) else batch(nimg)
-        pixels = data.gather(indices(seed, nimg, n, len(data), order))
-        yield _channels_first(pixels, mirrored(seed, nimg, n) if flip else None)
+        yield indices(seed, nimg, n, count, order), mirrored(seed, nimg, n) if flip else None
         nimg += n
 
 
-def look(data: Pictures, seed: int, nimg: int, most: int) -> NDArray[np.uint8]:
-    """Up to ``most`` different pictures to look at after ``nimg`` images: uint8 (N, C, H, W)."""
-    return _channels_first(data.gather(_random(seed, nimg, _LOOK).permutation(len(data))[:most]))
+def look(
+    data: Pictures, seed: int, nimg: int, most: int, labels: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8] | Labelled:
+    """Up to ``most`` different pictures to look at after ``nimg`` images: uint8 (N, C, H, W), with their ``labels``."""
+    numbers = _random(seed, nimg, _LOOK).permutation(len(data))[:most]
+    pixels = _channels_first(data.gather(numbers))
+    return pixels if labels is None else Labelled(pixels, labels[numbers])
 
 
 def _channels_first(pixels: NDArray[np.uint8], chosen: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:

@@ -17,11 +17,12 @@ import yaml
 
 from boceto.data.screening import AllOf, AnyOf, Has, Not, Query, tag_query
 from boceto.data.sources import Record
-from boceto.errors import UsageError, os_errors
+from boceto.errors import UsageError, nearest, os_errors
 
 DEFAULT_GROUPS = "tag_groups.yaml"
 OTHER = "other"  # the group of tags that no other takes
 TagCounts = tuple[tuple[str, int], ...]
+_PROPOSED = 8  # tags that a complaint lists at most
 _ROUND = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9, 10)
 
 
@@ -29,6 +30,12 @@ def plain(text: str) -> str:
     """A name as it can be shown anywhere: control characters and halves of characters become visible escapes."""
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", lambda c: f"\\x{ord(c[0]):02x}", text)
+
+
+def hint(name: str, common: Sequence[str]) -> str:
+    """``"; did you mean 'x'?"`` for the nearest of these tags, else the first few: a complaint lists no thousands."""
+    said = nearest(name, common)
+    return said if "did you mean" in said else nearest(name, common[:_PROPOSED])
 
 
 def count_tags(records: Iterable[Record]) -> TagCounts:

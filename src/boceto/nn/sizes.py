@@ -22,6 +22,14 @@ def maps(height: int, width: int) -> list[tuple[int, int]]:
     return sides
 
 
+def can_be_drawn(height: int, width: int) -> bool:
+    """Is there such a series of maps?"""
+    try:
+        return bool(maps(height, width))
+    except ValueError:
+        return False
+
+
 def _near(height: int, width: int) -> list[tuple[int, int]]:
     """The nearest smaller and larger size that can be drawn, of about the same proportion."""
     shorter, longer = sorted((height, width))

@@ -19,7 +19,7 @@ from boceto.reporting import figures
 from boceto.reporting.html import embedded, render
 from boceto.reporting.tables import digits
 from boceto.runs import Run
-from boceto.sampling import Images, sheet
+from boceto.sampling import Images, layout, sheet
 
 PAGE = "comparison.html"
 SHOWN, _ROW = 25, 5  # pictures on a rung's sheet, and in one of its rows
@@ -68,7 +68,7 @@ def compare(out: Path, account: Mapping[str, Any], shown: Sequence[Shown]) -> Pa
         write_image(folder / f"{one.name}-generated-and-real.png", pair)
         with contextlib.suppress(OSError, ValueError):  # one damaged sheet shall not cost the page
             columns = min(10, max(4, _WIDE // side - 1))
-            rows = figures.evolution(one.run.samples(), one.run.recipe.watch.samples, rows=6, columns=columns)
+            rows = figures.evolution(one.run.samples(), layout(one.run.recipe), rows=6, columns=columns)
             keep(f"{one.name}-evolution", rows, lossy=True)
     kinds = {one.name: archs.kind(one.run.recipe) for one in shown}
     for name, drawn in fared(logs, kinds).items():

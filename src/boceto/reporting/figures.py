@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from boceto.gan import GAN
 from boceto.runs import ranking
 from boceto.runs import scores as scored
-from boceto.sampling import Images, sheet
+from boceto.sampling import Images, Layout, sheet
 
 matplotlib.rcParams["svg.hashsalt"] = "boceto"  # the same log gives the same file
 
@@ -268,17 +268,17 @@ def generated_and_real(generated: Images, real: Images, scale: int = 2) -> Image
     return page
 
 
-def evolution(samples: Mapping[int, Path], count: int, rows: int = 8, columns: int = 10) -> Image.Image:
+def evolution(samples: Mapping[int, Path], laid: Layout, rows: int = 8, columns: int = 10) -> Image.Image:
     """The same latents downwards in time, one row a sheet, images seen beside it (Fig. 27 of the first thesis).
 
-    ``samples``: images seen → sheet of ``count`` pictures as ``sampling.sheet`` lays them. Moments are chosen evenly
-    in the logarithm of time, since most happens early.
+    ``samples``: images seen → sheet, ``laid`` so. Moments are chosen evenly in the logarithm of time, since most
+    happens early.
     """
     moments = sorted(samples)
     if not moments:
         raise ValueError("no sheets")
     chosen = sorted({moments[round(i)] for i in np.geomspace(1, len(moments), min(rows, len(moments))) - 1})
-    strips = [_first_pictures(Image.open(samples[nimg]).convert("RGB"), count, columns) for nimg in chosen]
+    strips = [_first_pictures(Image.open(samples[nimg]).convert("RGB"), laid, columns) for nimg in chosen]
     margin, font = 92, ImageFont.load_default(15)
     page = Image.new("RGB", (margin + strips[0].width, sum(strip.height for strip in strips)), "white")
     pen = ImageDraw.Draw(page)
@@ -305,15 +305,15 @@ def raster(figure: Figure) -> Image.Image:
     return Image.open(out).convert("RGB")
 
 
-def _first_pictures(sheet_: Image.Image, count: int, columns: int, gap: int = 2) -> Image.Image:
-    """The first pictures of a square sheet in one row."""
-    per_row = int(np.ceil(np.sqrt(count)))
-    cell = (sheet_.width - gap) // per_row
-    columns = min(columns, count)
-    strip = Image.new("RGB", (columns * cell + gap, cell), "white")
-    for i in range(columns):
-        left, top = (i % per_row) * cell, (i // per_row) * cell
-        strip.paste(sheet_.crop((left, top, left + cell + gap, top + cell)), (i * cell, 0))
+def _first_pictures(sheet_: Image.Image, laid: Layout, columns: int, gap: int = 2) -> Image.Image:
+    """The first pictures of a sheet in one row."""
+    if laid.names and columns > laid.columns:
+        columns -= columns % laid.columns  # a row has all labels, or is left out
+    boxes = laid.cells(sheet_, gap)[:columns]
+    width, height = boxes[0][2] - boxes[0][0], boxes[0][3] - boxes[0][1]
+    strip = Image.new("RGB", (len(boxes) * width + gap, height), "white")
+    for i, (left, top, right, bottom) in enumerate(boxes):
+        strip.paste(sheet_.crop((left, top, right + gap, bottom)), (i * width, 0))
     return strip
 
 

@@ -195,8 +195,8 @@ def _confusions(wish: Wish) -> Figure:
 
 
 def _sheet(wish: Wish) -> Image.Image:
-    images = sampling.load(wish.what[0], wish.snapshot).sample(25, wish.seed)
-    return sampling.sheet(images, scale=max(1, 96 // images.shape[1]))
+    model = sampling.load(wish.what[0], wish.snapshot)
+    return model.sheet(25, wish.seed, lambda side: max(1, 96 // side))
 
 
 def _evolution(wish: Wish) -> Image.Image:
@@ -205,7 +205,7 @@ def _evolution(wish: Wish) -> Image.Image:
     run = Run(wish.what[0])
     if not run.samples():
         raise UsageError(f"run {run.folder} has no sheet yet; {run.to_come()}")
-    return figures.evolution(run.samples(), run.recipe.watch.samples)
+    return figures.evolution(run.samples(), sampling.layout(run.recipe))
 
 
 def _methods(wish: Wish) -> Image.Image:

@@ -37,15 +37,15 @@ class Layer:
     then: tuple[str, ...] = field(default=())  # norms and activations that follow it
 
 
-def layers(net: nn.Module, x: Tensor) -> list[Layer]:
-    """Every layer in the order of its calls, when ``net`` is shown ``x`` (N, …); last what belongs to none of them.
+def layers(net: nn.Module, *shown: Tensor) -> list[Layer]:
+    """Every layer in the order of its calls, when ``net`` is ``shown`` this, (N, …); last what belongs to none of them.
 
     Weights and mode stay as they are.
     """
     found: list[Layer] = []
     with _listening(net, found), torch.no_grad():
         training = net.training
-        net.eval()(x)
+        net.eval()(*shown)
         net.train(training)
     own = net.named_parameters(recurse=False)
     return found + [Layer(name, "other", name.replace("_", " "), tuple(p.shape), p.numel()) for name, p in own]
@@ -69,16 +69,15 @@ def merged(found: Sequence[Layer]) -> list[Layer]:
 
 def both(gan: GAN) -> dict[str, tuple[Shape, list[Layer]]]:
     """Layers of generator and discriminator (of decoder and encoder), with the shape of what goes in."""
-    device = next(gan.parameters()).device
-    z = torch.zeros(2, gan.z_dim, device=device)
+    z, labels = gan.blank(2)
     with torch.no_grad():
         training = gan.generator.training
         image = gan.generator.eval()(z)
         gan.generator.train(training)
     g, d = ("generator", "discriminator") if gan.adversarial else ("decoder", "encoder")
     return {
-        g: ((gan.z_dim,), layers(gan.generator, z)),
-        d: (tuple(image.shape[1:]), layers(gan.discriminator, image)),
+        g: (tuple(z.shape[1:]), layers(gan.generator, z)),
+        d: (tuple(image.shape[1:]), layers(gan.discriminator, image, *([] if labels is None else [labels]))),
     }
 
 

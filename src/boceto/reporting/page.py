@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from boceto import archs, doctor, sampling
+from boceto.data.labels import short
 from boceto.data.prepared import Prepared
 from boceto.errors import BocetoError, UsageError, os_errors
 from boceto.files import write_image, write_text
 from boceto.reporting import figures
 from boceto.reporting.html import embedded, render
-from boceto.reporting.tables import digits
+from boceto.reporting.tables import digits, share
 from boceto.runs import Run, ranking
 from boceto.scoring import Evaluation, noted
 
@@ -29,6 +30,7 @@ BESIDE = 8  # generated and real beside each other
 REFRESH_S = 30
 _SHARE = 200  # a live page takes that part of the time at most
 WINDOW = 10  # lines of the log in a confusion matrix
+_NAMED = 24  # labels that the page lists
 _SIDE = 120  # pixels: pictures are enlarged by whole numbers to about this
 
 
@@ -49,7 +51,7 @@ def report(run: Path | str, *, data: Path | str | None = None, live: bool = Fals
         pictures, nimg, note = _drawn(opened, data)
     samples = opened.samples()
     with contextlib.suppress(OSError, ValueError):  # one damaged sheet shall not cost the page
-        pictures["evolution"] = figures.evolution(samples, opened.recipe.watch.samples)
+        pictures["evolution"] = figures.evolution(samples, sampling.layout(opened.recipe))
     kind = archs.kind(opened.recipe)
     charts = _charts(_whole(log), opened.pictures, kind.names())
     if len([told for told in opened.scores().values() if ranking(told)]) > 1:
@@ -69,6 +71,7 @@ def report(run: Path | str, *, data: Path | str | None = None, live: bool = Fals
         adversarial=kind.adversarial,
         nets=kind.names(),
         held_out=opened.held_out,
+        by_label=bool(sampling.layout(opened.recipe).names),
         facts=_facts(opened, nimg, log),
         chosen=opened.about.get("chosen", ()),
         pictures={name: embedded(picture) for name, picture in pictures.items()},
@@ -78,6 +81,8 @@ def report(run: Path | str, *, data: Path | str | None = None, live: bool = Fals
         changed=doctor.changed,
         evaluations=_latest(noted(opened)),
         digits=digits,
+        share=share,
+        short=short,
         note=note,
         refresh=REFRESH_S if live and not ended else 0,
         window=WINDOW,
@@ -98,8 +103,7 @@ def _latest(told: list[Evaluation]) -> list[Evaluation]:
 def _drawn(run: Run, data: Path | str | None) -> tuple[dict[str, Image.Image], int, str]:
     """New drawings of the last snapshot, real ones beside them, the images it has seen, and what is missing, if so."""
     model = sampling.load(run.folder)
-    images = model.sample(SHOWN)
-    pictures = {"sheet": sampling.sheet(images, scale=_scale(images.shape[2]))}
+    pictures = {"sheet": model.sheet(SHOWN, 0, _scale)}
     try:
         real = real_pictures(run, data, BESIDE)
     except BocetoError as error:
@@ -118,7 +122,8 @@ def _latest_sheet(run: Run) -> dict[str, Image.Image]:
         raise UsageError(f"run {run.folder} has no sheet yet; it comes with the first steps")
     with os_errors("read", path := samples[max(samples)]):
         sheet = Image.open(path).convert("RGB")
-    times = _scale(sheet.width // math.ceil(math.sqrt(run.recipe.watch.samples)))
+    left, _, right, _ = sampling.layout(run.recipe).cells(sheet)[0]
+    times = _scale(right - left)
     return {"sheet": sheet.resize((sheet.width * times, sheet.height * times), Image.Resampling.LANCZOS)}
 
 
@@ -222,6 +227,7 @@ def _facts(run: Run, nimg: int, log: list[dict[str, Any]]) -> dict[str, str]:
     told = f"{size['generator']:,} parameters in {nets['g']}, {size['discriminator']:,} in {nets['d']}"
     return {
         "architecture": f"{recipe.arch['name']}: {told}",
+        **({"labels": _told(recipe.data.labels)} if recipe.data.labels else {}),
         "drawings": f"{run.pictures:,}" + (f", and {run.held_out:,} held out" if run.held_out else ""),
         "images seen": f"{nimg:,} ({nimg / run.pictures:.1f} epochs)",
         "training time": f"{timedelta(seconds=round(seconds))}",
@@ -234,6 +240,12 @@ def _facts(run: Run, nimg: int, log: list[dict[str, Any]]) -> dict[str, str]:
         "data hash": about["data"]["content_hash"][:16],
         "software": ", ".join(f"{name} {version}" for name, version in about["software"].items()),
     }
+
+
+def _told(labels: Sequence[str]) -> str:
+    """The labels that G is told, in words."""
+    named, more = ", ".join(map(short, labels[:_NAMED])), len(labels) - _NAMED
+    return f"{len(labels)}: {named}{f' and {more} more' if more > 0 else ''}"
 
 
 def _bound(log: list[dict[str, Any]]) -> str:

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from boceto.errors import printable
+from boceto.tagger.judging import Share
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], fold: Iterable[int] = (0,)) -> Table:
@@ -43,3 +44,11 @@ def duration(seconds: float) -> str:
     """75.2 → ``0:01:15``; a day and more in hours."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+def share(count: int, total: int) -> str:
+    """A share of pictures in per cent with its 95 % interval: ``82 % (78 … 86)``."""
+    if not total:
+        return "none"
+    found = Share.of(count, total)
+    return f"{100 * found.value:.0f} % ({100 * found.low:.0f} … {100 * found.high:.0f})"

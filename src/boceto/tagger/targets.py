@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boceto.data.sources import Record
-from boceto.data.tags import count_tags, plain
-from boceto.errors import UsageError, nearest
-
-_SHOWN = 8  # tags that a complaint proposes
+from boceto.data.tags import count_tags, hint, plain
+from boceto.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -78,14 +76,8 @@ def _require(records: Sequence[Record], names: Sequence[str], place: Path) -> No
         )
     for name in names:
         if name not in counts:
-            close = nearest(name, counts) if len(counts) <= _SHOWN else nearest(name, _near(name, list(counts)))
-            raise UsageError(f"no picture of {place} has the tag '{name}'{close}")
+            raise UsageError(f"no picture of {place} has the tag '{name}'{hint(name, list(counts))}")
         if counts[name] == len(records):
             raise UsageError(
                 f"every picture of {place} has the tag '{name}', so there is nothing to tell; leave it out of --tags"
             )
-
-
-def _near(name: str, common: Sequence[str]) -> Sequence[str]:
-    """All of these if one is near, else the commonest: a complaint need not list thousands."""
-    return common if "did you mean" in nearest(name, common) else common[:_SHOWN]
