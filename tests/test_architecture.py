@@ -34,7 +34,7 @@ FLOORS = [
     ["state", "scoring"],
     ["compiling"],
     ["training", "reporting"],
-    ["evaluating", "theory", "trial"],
+    ["evaluating", "theory", "trial", "origins"],
     ["choosing"],
     ["starting", "originality", "tagging", "bench"],
     ["terminal"],
@@ -94,6 +94,7 @@ TINY: dict[str, dict[str, Any]] = {
     "vanilla": {"resolution": 16, "channels": 3, "z_dim": 8, "g_widths": [8, 8, 4], "d_widths": [16, 8]},
     "convolutional": {"resolution": 28, "channels": 3, "z_dim": 8, "g_widths": [8, 4, 4], "d_widths": [4, 8]},
     "vae": {"resolution": 16, "z_dim": 8, "g_width": 4, "d_width": 4},
+    "r3gan": {"resolution": 32, "z_dim": 8, "width": 4, "most": 8, "group": 4},
     "stylegan2": {"resolution": 16, "z_dim": 8, "w_dim": 8, "depth": 2, "width": 4, "most": 8},
     "progan": {
         "resolution": 16,
@@ -114,7 +115,7 @@ TINY: dict[str, dict[str, Any]] = {
         "alpha_start": 0.2,
     },
 }
-LINEAR = {"stylegan", "stylegan2"}  # their pictures are cut to [-1, 1] as they are written
+LINEAR = {"r3gan", "stylegan", "stylegan2"}  # their pictures are cut to [-1, 1] as they are written
 # A clock by which a net that grows has come to its last form; by another it is in the midst of growing.
 GROWN, GROWING = Clock(nimg=10**9), Clock(nimg=200)
 
@@ -146,10 +147,18 @@ def test_shapes_and_range(name: str) -> None:
     assert gan.discriminator(images).shape == ((4,) if gan.adversarial else (4, 2 * gan.z_dim))
 
 
+def unlock(gan: GAN) -> None:
+    """A branch that begins as 0 lets no gradient through to what stands before its last layer: give that a little."""
+    for p in gan.parameters():
+        if p.dim() > 1 and not p.any():
+            torch.nn.init.normal_(p, std=0.1)
+
+
 @pytest.mark.parametrize("now", [Clock(), GROWING, GROWN])
 def test_every_parameter_gets_a_gradient(name: str, now: Clock) -> None:
     gan = build(name)
     gan.reach(now)
+    unlock(gan)
     gan.d_terms(batch(gan), Clock()).total.backward()
     missing = [key for key, p in gan.discriminator.named_parameters() if p.grad is None or not p.grad.abs().sum()]
     assert not missing
@@ -168,6 +177,7 @@ def test_a_step_moves_each_net_by_its_own_terms_only(name: str) -> None:
         }
         setting = recipe.parse(table, "test")
         state = State.fresh(setting, choose("cpu", "float32"))
+        unlock(state.gan)
         before = {key: p.detach().clone() for key, p in state.gan.named_parameters()}
         pictures = [torch.randint(0, 256, (8, *state.gan.image_shape), dtype=torch.uint8).numpy()]
         list(steps(state, pictures, choose("cpu", "float32"), setting))

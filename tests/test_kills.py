@@ -27,6 +27,10 @@ HOW: dict[str, dict[str, Any]] = {
     "dcgan": {"arch": {"g_width": 4, "d_width": 4}, "balance": {"d_turns": 2, "fake_as_real": 0.25}},
     "vanilla": {"arch": {"d_widths": [16, 16]}, "augment": {"policy": ["colour", "cutout"]}, "balance": {"g_turns": 2}},
     "convolutional": {"arch": {"resolution": 28, "d_widths": [4, 4], "g_widths": [4, 4, 4]}},
+    "r3gan": {
+        "arch": {"resolution": 32, "width": 4, "most": 8, "group": 4},
+        "objective": {"loss": "relativistic", "r1_gamma": 1.0, "r2_gamma": 1.0, "r1_every": 1},
+    },
     "vae": {"arch": {"g_width": 4, "d_width": 4}, "balance": {"d_turns": 2}},
     "progan": {
         "arch": {"width": 8, "stage_kimg": [0.2], "fade_share": 0.6, "fade_d": True, "keep_optimiser": True},
@@ -97,17 +101,17 @@ def test_every_architecture_has_its_campaign() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="forks")
 @pytest.mark.parametrize("name", sorted(HOW))
-def test_killed_a_few_times(name: str, data: Prepared, large: Prepared, tmp_path: Path) -> None:
-    told = campaign(name, large if name == "convolutional" else data, tmp_path, 3)
+def test_killed_a_few_times(name: str, sized: dict[int, Prepared], tmp_path: Path) -> None:
+    told = campaign(name, sized[HOW[name]["arch"].get("resolution", 16)], tmp_path, 3)
     assert told["kills"] == 3 and told["whole"] >= 1
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="forks")
 @pytest.mark.parametrize("name", sorted(HOW))
-def test_killed_sixty_times(name: str, data: Prepared, large: Prepared, tmp_path: Path) -> None:
+def test_killed_sixty_times(name: str, sized: dict[int, Prepared], tmp_path: Path) -> None:
     began = time.monotonic()
-    told = campaign(name, large if name == "convolutional" else data, tmp_path, 60)
+    told = campaign(name, sized[HOW[name]["arch"].get("resolution", 16)], tmp_path, 60)
     print(
         f"\n{name}: {told['kills']} kills, {told['whole']} trainings whole, {told['partial']} times in the midst of a "
         f"file, {time.monotonic() - began:.0f} s"
@@ -116,8 +120,9 @@ def test_killed_sixty_times(name: str, data: Prepared, large: Prepared, tmp_path
 
 
 @pytest.fixture(scope="module")
-def large(drawings: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """The drawings at 28 px."""
+def sized(data: Prepared, drawings: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Prepared]:
+    """The drawings by the side that an architecture wants."""
     from boceto.data.preparing import prepare
 
-    return prepare(drawings, tmp_path_factory.mktemp("large") / "data", size=28, workers=1)
+    folder = tmp_path_factory.mktemp("sized")
+    return {16: data, **{side: prepare(drawings, folder / str(side), size=side, workers=1) for side in (28, 32)}}

@@ -20,7 +20,7 @@ from boceto.data.prepared import Prepared
 from boceto.data.preparing import prepare
 from boceto.device import choose
 from boceto.errors import UsageError
-from boceto.gan import Batch
+from boceto.gan import Batch, Origin
 from boceto.recipe import Recipe
 from boceto.runs import Run
 from boceto.state import State
@@ -275,7 +275,7 @@ def test_a_stage_restarts_from_its_predecessor(data: Prepared, tmp_path: Path) -
     a, b = tensors(second), tensors(resumed)
     assert not [name for name in a if not torch.equal(a[name], b[name])]
     # with nothing trained yet it draws what its predecessor drew
-    fresh = State.fresh(second.recipe, CPU, sampling_gan(first))
+    fresh = State.fresh(second.recipe, CPU, Origin(sampling_gan(first)))
     z = torch.randn(2, 8)
     assert torch.allclose(fresh.gan.generator(z), sampling_gan(first).generator(z), atol=1e-6)  # in two memory orders
 
@@ -377,7 +377,7 @@ def test_another_architecture_starts_from_its_like_too(tiny: Recipe, data: Prepa
     second = starting.train(
         file, data.folder, tmp_path / "second", changes=["train.kimg=0.008"], origin=first.folder, device_name="cpu"
     )
-    fresh = State.fresh(second.recipe, CPU, sampling_gan(first))
+    fresh = State.fresh(second.recipe, CPU, Origin(sampling_gan(first)))
     expected = safetensors.torch.load_file(first.snapshot())
     assert torch.equal(fresh.nets()["generator.layers.0.weight"], expected["generator.layers.0.weight"])
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from boceto import archs, cli, recipe, starting, tagging
+from boceto import archs, cli, origins, recipe, starting, tagging
 from boceto.data import sketchbook
 from boceto.data.prepared import Prepared
 from boceto.data.preparing import prepare
@@ -388,7 +388,7 @@ def test_d_begins_with_the_trunk(book: Path, tmp_path: Path, no_page: None) -> N
     # G and the rest of D begin as without it; and stopped in between it ends the same, though the tagger has gone.
     torch.manual_seed(0)
     fresh = archs.build(recipe.parse(table, "test"))
-    begun = starting._begun_by(made, recipe.parse(table, "test"))
+    begun = origins.of_tagger(made, recipe.parse(table, "test")).gan
     other = {name for name, value in fresh.state_dict().items() if not torch.equal(value, begun.state_dict()[name])}
     assert other and all(".trunk." in name for name in other)
     whole = starting.train(tmp_path / "r.toml", data.folder, tmp_path / "b", **how)  # type: ignore[arg-type]
@@ -421,9 +421,9 @@ def test_a_d_that_cannot_begin_so(tagger: Tagger, data: Prepared, tmp_path: Path
     ):
         setting = recipe.parse({**TINY, "arch": arch}, "test")
         with pytest.raises(UsageError, match=sentence):
-            starting._begun_by(tagger, setting)
+            origins.of_tagger(tagger, setting)
     with pytest.raises(UsageError, match="is a tagger, which has no snapshots"):
-        starting._named(tagger.folder, "000000064")
+        origins.named(tagger.folder, "000000064")
 
 
 # ── the front door ──

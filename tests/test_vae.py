@@ -24,7 +24,7 @@ from boceto.device import choose
 from boceto.doctor import examine, treatment
 from boceto.energy import SPAIN_2020
 from boceto.errors import UsageError
-from boceto.gan import Batch
+from boceto.gan import Batch, Origin
 from boceto.recipe import Recipe
 from boceto.reporting import networks
 from boceto.reporting.page import real_pictures
@@ -396,7 +396,7 @@ def test_what_makes_no_sense_is_refused_in_one_sentence(
 
 
 def test_it_starts_from_a_vae_and_from_no_gan(run: Run, data: Prepared, tmp_path: Path) -> None:
-    state = State.fresh(tiny(), choose("cpu", "float32"), sampling.load_gan(run.folder))
+    state = State.fresh(tiny(), choose("cpu", "float32"), Origin(sampling.load_gan(run.folder)))
     assert torch.equal(next(state.gan.parameters()), next(sampling.load_gan(run.folder).parameters()))
     gan = archs.build(recipe.parse({"arch": {"name": "dcgan", "resolution": 16}}, "tests"))
     with pytest.raises(UsageError, match="a dcgan cannot start from a vae"):

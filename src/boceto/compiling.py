@@ -101,7 +101,7 @@ class Compiled:
         self._learning, self._standing = (torch.compile(way, **how) for way in (_learning, _standing))
 
     def __call__(self, *inputs: Tensor) -> Tensor:
-        way = self._learning if next(self._net.parameters()).requires_grad else self._standing
+        way = self._learning if any(weight.requires_grad for weight in self._net.parameters()) else self._standing
         return way(self._net, *inputs)
 
 
@@ -128,7 +128,7 @@ def _rehearse(state: State) -> None:
     whole = Batch(real, z, labels=labels)
     for batch in {len(part.real): part for part in whole.split(gan.recipe.train.parts(n))}.values():
         for terms, learns in ((gan.d_terms, True), (gan.g_terms, False)):
-            gan.discriminator.requires_grad_(learns)
+            state.d_learns(learns)
             with compute.autocast():
                 loss = terms(batch, state.now).total
             loss.backward()  # type: ignore[no-untyped-call]

@@ -94,6 +94,17 @@ class Stage:
     nimg: int = 0
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Trained nets that a training begins with, G's average if there is one, and the names of the tensors of the new
+    nets that come from there.
+    """
+
+    gan: GAN
+    averaged: nn.Module | None = None
+    taken: frozenset[str] = frozenset()
+
+
 _OF_TIME = ("start", "stage_kimg", "stage_batch")  # what no network's size depends on
 
 
@@ -277,8 +288,11 @@ class GAN(nn.Module, ABC):
         """Why this net cannot start from nothing, in words for a person; empty if it can."""
         return ""
 
-    def adopt(self, origin: GAN) -> None:
-        """Take over the weights of a trained one. Raises UsageError if it is another network."""
+    def adopt(self, origin: GAN) -> set[str]:
+        """Take over the layers of a trained one that have the same names and shapes; the names of their tensors.
+
+        The others stay as they are. Raises UsageError if it is another architecture, or if nothing fits.
+        """
         if type(origin) is not type(self):
             mine, other = self.recipe.arch["name"], origin.recipe.arch["name"]
             raise UsageError(f"a {mine} cannot start from a {other}; give a run of the same architecture")
@@ -289,12 +303,33 @@ class GAN(nn.Module, ABC):
             raise UsageError(
                 f"that run was told {was}, and this recipe tells {wanted}; start from a run of the same data.labels"
             )
-        try:
-            self.load_state_dict(origin.state_dict())
-        except RuntimeError as error:
-            mine, other = self.config.model_dump(), origin.config.model_dump()
-            different = ", ".join(f"arch.{key}" for key in mine if mine[key] != other[key] and key not in _OF_TIME)
-            raise UsageError(
-                f"that run's network has other sizes than this recipe asks for (they differ in {different}); "
-                f"start from one of the same sizes"
-            ) from error
+        taken = take(self, origin)
+        if not taken & dict(self.named_parameters()).keys():
+            raise UsageError(f"{self.unlike(origin)}, and no layer fits; start from one that shares some")
+        return taken
+
+    def unlike(self, origin: GAN) -> str:
+        """In what sizes a net of the same architecture is another one, in words for a person."""
+        mine, other = self.config.model_dump(), origin.config.model_dump()
+        different = ", ".join(f"arch.{key}" for key in mine if mine[key] != other[key] and key not in _OF_TIME)
+        return f"that run's network has other sizes than this recipe asks for (they differ in {different})"
+
+
+@torch.no_grad()
+def take(net: nn.Module, origin: nn.Module) -> set[str]:
+    """Copy every layer of ``origin`` that ``net`` has too, by name and by shape; the names of their tensors.
+
+    A layer is taken whole or not at all: a bias is of no use beside other weights.
+    """
+    own, theirs = net.state_dict(), origin.state_dict()
+    shapes = [{name: tensor.shape for name, tensor in tensors.items()} for tensors in (own, theirs)]
+    other = {name.rpartition(".")[0] for name, _ in shapes[0].items() ^ shapes[1].items()}  # layers that differ
+    taken = {name for name in own if name.rpartition(".")[0] not in other}
+    for name in taken:
+        own[name].copy_(theirs[name])
+    return taken
+
+
+def in_words(channels: int, height: int, width: int) -> str:
+    """A picture's form for a person: ``64×48 grey``."""
+    return f"{width}×{height} {'grey' if channels == 1 else 'colour'}"

@@ -322,7 +322,8 @@ class Growing(GAN, ABC):
             return ""
         return f"arch.start = {self._sides[self._first]} goes on from a trained stage of {self.generator.side} pixels"
 
-    def adopt(self, origin: GAN) -> None:
+    def adopt(self, origin: GAN) -> set[str]:
+        """A stage goes on from the one before it, whole: what has grown on other layers does not fit them."""
         if isinstance(origin, Growing) and type(origin) is type(self):
             if origin.generator.side != self.generator.side:
                 raise UsageError(
@@ -330,7 +331,10 @@ class Growing(GAN, ABC):
                 )
             origin.generator.fade(1.0)
             origin.discriminator.fade(1.0)
-        super().adopt(origin)
+        taken = super().adopt(origin)
+        if len(taken) < len(self.state_dict()):
+            raise UsageError(f"{self.unlike(origin)}; start from one of the same sizes")
+        return taken
 
     def _begin(self) -> str:
         return f"this recipe begins at {self.generator.side}; say the stage to go on with, --set arch.start=…"

@@ -25,6 +25,25 @@ def layers(net: nn.Module, *shown: Tensor) -> dict[str, nn.Parameter]:
 
     It sees what is ``shown``, (N, …) each, once, in eval mode and without a gradient, for the order; nothing changes.
     """
+    return {name.removesuffix(".weight"): weight for name, weight in _in_order(net, *shown).items() if weight.dim() > 1}
+
+
+def lower(net: nn.Module, n: int, *shown: Tensor) -> dict[str, nn.Parameter]:
+    """Parameters by name of a net's first ``n`` layers, with biases and the norms that follow; ``shown`` as there."""
+    if not n:
+        return {}
+    found: dict[str, nn.Parameter] = {}
+    seen = 0
+    for name, parameter in _in_order(net, *shown).items():
+        seen += parameter.dim() > 1
+        if seen > n:
+            break
+        found[name] = parameter
+    return found
+
+
+def _in_order(net: nn.Module, *shown: Tensor) -> dict[str, nn.Parameter]:
+    """All parameters by name, in the order in which the modules that hold them are called."""
     called: dict[nn.Module, int] = {}
 
     def note(module: nn.Module, _: object) -> None:
@@ -46,8 +65,8 @@ def layers(net: nn.Module, *shown: Tensor) -> dict[str, nn.Parameter]:
         holders = (net.get_submodule(".".join(path[:depth])) for depth in range(len(path), -1, -1))
         return next((called[holder] for holder in holders if holder in called), len(called))
 
-    weights = {name: weight for name, weight in net.named_parameters() if weight.dim() > 1}
-    return {name.removesuffix(".weight"): weights[name] for name in sorted(weights, key=place)}
+    parameters = dict(net.named_parameters())
+    return {name: parameters[name] for name in sorted(parameters, key=place)}
 
 
 @contextmanager

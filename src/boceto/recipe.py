@@ -168,6 +168,11 @@ class TrainPart(Section):
         "adam", description="beta1 is SGD's momentum, beta2 RMSprop's alpha"
     )
     latents: Literal["normal", "uniform"] = Field("normal", description="z from N(0, 1), or from U(0, 1)")
+    freeze_d: int = Field(
+        0,
+        ge=0,
+        description="layers of D, from its input side, that stay as they came with --from (Mo et al. 2020); 0 = none",
+    )
     ema_kimg: NotNegative = Field(10.0, description="half-life of the averaged G, in thousands of images; 0 = none")
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="of matrix products")
     compile: Literal["auto", "on", "off"] = Field(

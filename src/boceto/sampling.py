@@ -325,6 +325,11 @@ def load_gan(folder: Path | str, snapshot: str = "last") -> GAN:
     return _restored(Run(folder).snapshot(snapshot), ("generator", "discriminator"))[0]
 
 
+def load_average(folder: Path | str, snapshot: str = "last") -> nn.Module:
+    """The averaged generator, on the CPU: what draws, and what another training's average starts from."""
+    return _restored(Run(folder).snapshot(snapshot), ("ema",))[0].generator
+
+
 def reconstruct(folder: Path | str, images: Images, snapshot: str = "last", device_name: str = "auto") -> Images:
     """Pictures, uint8 (N, H, W, C), by way of the latents that a run's encoder finds for them: as it draws them again.
 

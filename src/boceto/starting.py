@@ -7,7 +7,7 @@ import platform
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -17,19 +17,17 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
-from boceto import archs, choosing, device, evaluating, recipe, sampling, scoring, tracking, trial
+from boceto import archs, choosing, device, evaluating, origins, recipe, scoring, tracking, trial
 from boceto.balance import most
 from boceto.clock import AT_LAST
 from boceto.data import labels
 from boceto.data.prepared import Prepared, held_out
 from boceto.device import Compute
 from boceto.errors import NotEnoughMemory, UsageError
-from boceto.gan import GAN
+from boceto.gan import GAN, in_words
 from boceto.metrics import features
-from boceto.nn.classifier import Trunk
 from boceto.recipe import Recipe
 from boceto.runs import Run
-from boceto.tagger.folder import Tagger
 from boceto.training import fit
 from boceto.version import __version__
 from boceto.watching import Progress
@@ -61,7 +59,8 @@ def train(
     ``auto`` is the recipe that suits the drawings, the device and ``train.minutes`` (``boceto.choosing``).
 
     ``changes`` are ``key=value`` assignments. On an existing run of the same recipe it goes on where that stopped.
-    ``origin`` is a run whose nets, as of a snapshot, the new run begins with; or a tagger, with whose trunk its D does.
+    ``origin`` is a run whose nets, as of a snapshot, the new run begins with as far as they fit (``boceto.origins``);
+    or a tagger, with whose trunk its D does.
     ``track`` names programs that watch it (``boceto.tracking``).
     The first Ctrl-C (or SIGTERM) saves and returns; the run can be resumed. Raises UsageError or Fault.
     """
@@ -76,8 +75,9 @@ def train(
     compute = device.choose(device_name, wanted.train.precision)
     if not Run.exists(out):
         if origin is not None:
-            begun["origin"] = {"run": str(Path(origin).resolve()), "snapshot": _named(origin, origin_snapshot)}
-        _origin(begun, wanted)  # refused before anything is measured or written
+            begun["origin"] = {"run": str(Path(origin).resolve()), "snapshot": origins.named(origin, origin_snapshot)}
+        origins.require_freezable(begun, wanted)
+        origins.load(begun, wanted)  # refused before anything is measured or written
     wanted = _settled(wanted, Run(out) if Run.exists(out) else None, compute, announce)
     if not Run.exists(out):
         Run.create(out, wanted, _about(wanted, prepared, compute) | begun)
@@ -106,6 +106,7 @@ def resume(
     for key, (old, new) in recipe.differences(run.recipe, wanted).items():
         if _is_fixed(key):
             raise UsageError(f"{key} cannot change from {old} to {new} in a run; start another with boceto train")
+    origins.require_freezable(run.about, wanted)
     compute = device.choose(device_name, wanted.train.precision)
     given = {change.partition("=")[0].strip() for change in changes}
     return _go(run, wanted, prepared, compute, makes, show, announce, given)
@@ -142,58 +143,6 @@ def _settled(wanted: Recipe, run: Run | None, compute: Compute, announce: Callab
     return wanted.model_copy(update={"arch": {**wanted.arch, **settled}})
 
 
-def _named(origin: Path | str, snapshot: str) -> str:
-    """What of an origin a run begins with: the snapshot of a run, or a tagger, by its name."""
-    if not Tagger.exists(origin):
-        return Run(origin).snapshot(snapshot).stem
-    if snapshot != "last":
-        raise UsageError(f"--from-snapshot {snapshot}: {origin} is a tagger, which has no snapshots; leave it out")
-    return Tagger(origin).name
-
-
-def _origin(about: Mapping[str, Any], wanted: Recipe) -> GAN | None:
-    """The trained nets that a run begins with, if it is to begin with any.
-
-    Raises UsageError if they are of another network, or if the recipe cannot do without.
-    """
-    gan = archs.build(wanted)
-    if "origin" not in about:
-        if gan.needs_origin:
-            raise UsageError(f"{gan.needs_origin}; give its run with --from, or leave arch.start out to train them all")
-        return None
-    folder = about["origin"]["run"]
-    if Tagger.exists(folder):
-        tagger, name = Tagger(folder), about["origin"]["snapshot"]
-        if tagger.name != name:
-            raise UsageError(
-                f"{folder} is {tagger.name} now, the run was to begin with {name}; train with another --out"
-            )
-        return _begun_by(tagger, wanted)
-    origin = sampling.load_gan(folder, about["origin"]["snapshot"])
-    gan.adopt(origin)
-    return origin
-
-
-def _begun_by(tagger: Tagger, wanted: Recipe) -> GAN:
-    """The nets as they would begin anyway, but D's trunk, which is the tagger's."""
-    torch.manual_seed(wanted.train.seed)
-    gan = archs.build(wanted)
-    trunk = next((part for part in gan.discriminator.modules() if isinstance(part, Trunk)), None)
-    if trunk is None:
-        raise UsageError(
-            f"a D of this recipe has not the layers of a tagger, so it cannot begin with {tagger.folder}; "
-            f"use a convolutional recipe with --set arch.d=tagger"
-        )
-    (channels, height, width), has = gan.image_shape, tagger.shape
-    if has != (height, width, channels):
-        raise UsageError(
-            f"{tagger.folder} looks at pictures of {_shape(has[2], has[0], has[1])}, but the recipe draws "
-            f"{_shape(channels, height, width)}; train a tagger of that size, with --size {max(height, width)}"
-        )
-    trunk.load_state_dict(tagger.net.trunk.state_dict())
-    return gan
-
-
 def _go(
     run: Run,
     wanted: Recipe,
@@ -220,8 +169,10 @@ def _go(
         with tracking.tracking(track, run, run.seen()) as trackers:
             how = {"evaluators": evaluators, "trackers": trackers, "show": show or (lambda progress: None)}
             how["announce"] = say
+            origin = None if run.state.exists() else origins.load(run.about, wanted)
+            if origin is not None:
+                say(origins.told(run.about, wanted, origin))
             while True:
-                origin = None if run.state.exists() else _origin(run.about, wanted)
                 try:
                     with device.memory_errors(f"train {run.folder}", narrower):
                         fit(run, data, compute, origin=origin, stop=stopping.is_set, **how)  # type: ignore[arg-type]
@@ -258,8 +209,8 @@ def _fitted(wanted: Recipe, data: Prepared) -> Recipe:
     needs = gan.image_shape
     if needs != (channels, height, width):
         raise UsageError(
-            f"{data.folder} holds pictures of {_shape(channels, height, width)}, but the recipe draws "
-            f"{_shape(*needs)}; {_remedy(wanted, needs, (channels, height, width))}"
+            f"{data.folder} holds pictures of {in_words(channels, height, width)}, but the recipe draws "
+            f"{in_words(*needs)}; {_remedy(wanted, needs, (channels, height, width))}"
         )
     if data.paired:
         raise UsageError(
@@ -322,10 +273,6 @@ def _told(sizes: Iterable[int]) -> str:
 def _with_batch(wanted: Recipe, size: int) -> str:
     """The option that makes all batches of one size."""
     return f"--set arch.stage_batch=[{size}]" if wanted.arch.get("stage_batch") else f"--set train.batch={size}"
-
-
-def _shape(channels: int, height: int, width: int) -> str:
-    return f"{width}×{height} {'grey' if channels == 1 else 'colour'}"
 
 
 def _remedy(wanted: Recipe, needs: tuple[int, int, int], has: tuple[int, int, int]) -> str:

@@ -19,7 +19,7 @@ from boceto.clock import Clock
 from boceto.device import Compute
 from boceto.errors import Fault
 from boceto.files import load_tensors, restore, save_tensors
-from boceto.gan import GAN
+from boceto.gan import GAN, Origin, take
 from boceto.recipe import Recipe
 
 
@@ -34,23 +34,27 @@ class State:
     g_optimiser: Optimizer = field(init=False)
     d_accuracy: Tensor = field(init=False)  # of its latest turn, on true origin; at first it passes for perfect
     layers: dict[str, dict[str, nn.Parameter]] = field(init=False)  # of both nets, from input to output
+    frozen: list[nn.Parameter] = field(init=False)  # of D: what stays as it came
     now: Clock = field(default_factory=Clock)
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        self.renew_optimisers()
         self.see_layers()
+        self.renew_optimisers()
         self.d_accuracy = torch.ones((), device=self.compute.device)
 
     @classmethod
-    def fresh(cls, recipe: Recipe, compute: Compute, origin: GAN | None = None) -> State:
-        """Untrained nets from the recipe's seed, or those of ``origin``."""
+    def fresh(cls, recipe: Recipe, compute: Compute, origin: Origin | None = None) -> State:
+        """Untrained nets from the recipe's seed, with what fits of ``origin``."""
         torch.manual_seed(recipe.train.seed)
         gan = archs.build(recipe).train()
         if origin is not None:
-            gan.adopt(origin)
+            gan.adopt(origin.gan)
         compute.place(gan)
-        return cls(gan, copy.deepcopy(gan.generator).eval().requires_grad_(False), compute)
+        ema = copy.deepcopy(gan.generator).eval().requires_grad_(False)
+        if origin is not None and origin.averaged is not None:
+            take(ema, origin.averaged)
+        return cls(gan, ema, compute)
 
     def begin_step(self) -> None:
         """Make ready for the step that comes: what is random in it follows from seed and clock, growing too.
@@ -68,8 +72,8 @@ class State:
         if grown:
             self.compute.place(self.gan)
             self.compute.place(self.ema)
-            self.renew_optimisers()
             self.see_layers()
+            self.renew_optimisers()
         return grown
 
     def know(self, rows: NDArray[np.uint8]) -> None:
@@ -78,19 +82,28 @@ class State:
             net.get_buffer("known").copy_(torch.from_numpy(rows))
 
     def see_layers(self) -> None:
-        """Find out in which order the nets' layers stand, for what is watched of each."""
+        """Find out in which order the nets' layers stand: for what is watched of each, and which of D are frozen."""
         gan, (z, labels) = self.gan, self.gan.blank(2)
         g = probing.layers(gan.generator, z)
         with torch.no_grad():
             images = self.ema(z)
         told = () if labels is None else (labels,)
         self.layers = {"generator": g, "discriminator": probing.layers(gan.discriminator, images, *told)}
+        self.frozen = list(probing.lower(gan.discriminator, gan.recipe.train.freeze_d, images, *told).values())
+
+    def d_learns(self, learns: bool) -> None:
+        """Let D's weights have gradients, but never the frozen ones; or none of them."""
+        self.gan.discriminator.requires_grad_(learns)
+        for weight in self.frozen:
+            weight.requires_grad_(False)
 
     def renew_optimisers(self) -> None:
         """Optimisers for the nets as they are; the moments of weights that stay are kept if the recipe says so."""
         for name in ("d_optimiser", "g_optimiser"):
             net = self.gan.discriminator if name == "d_optimiser" else self.gan.generator
-            optimiser = _optimiser(net, self.gan.recipe, name[0], self.compute)
+            frozen = set(self.frozen)
+            weights = [weight for weight in net.parameters() if weight not in frozen]
+            optimiser = _optimiser(weights, self.gan.recipe, name[0], self.compute)
             if hasattr(self, name) and self.gan.keeps_moments:
                 known = set(net.parameters())
                 optimiser.state.update({p: kept for p, kept in getattr(self, name).state.items() if p in known})
@@ -167,9 +180,9 @@ def _moment(value: Tensor, parameter: nn.Parameter, optimiser: Optimizer) -> Ten
     return value.to(parameter.device) if optimiser.defaults.get("fused") else value
 
 
-def _optimiser(net: nn.Module, recipe: Recipe, part: str, compute: Compute) -> Optimizer:
+def _optimiser(weights: list[nn.Parameter], recipe: Recipe, part: str, compute: Compute) -> Optimizer:
     """The optimiser of D (part "d") or G ("g")."""
-    train, weights = recipe.train, list(net.parameters())
+    train = recipe.train
     rate = train.d_lr if part == "d" else train.g_lr
     match train.optimiser:
         case "adam":

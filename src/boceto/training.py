@@ -32,7 +32,7 @@ from boceto.device import Compute, reuse_freed_memory
 from boceto.doctor import Doctor, Finding, treatment
 from boceto.energy import Meter
 from boceto.errors import Fault
-from boceto.gan import GAN, Batch, Terms
+from boceto.gan import Batch, Origin, Terms
 from boceto.recipe import Recipe
 from boceto.runs import Run
 from boceto.sampling import enlarged
@@ -78,7 +78,7 @@ def steps(
         probed: dict[str, Tensor] | None = {} if due else None
 
         seen = 0
-        gan.discriminator.requires_grad_(True)
+        state.d_learns(True)
         for turn in chain([pixels], islice(stream, at(now, how.d_turns) - 1)):
             batch = _batch(state, turn, recipe)
             d = _learn(state, "discriminator", batch)
@@ -91,7 +91,7 @@ def steps(
         if probed is not None:  # an encoder's turn has drawn nothing from these latents
             drawn = state.ema(batch.z) if batch.fake is None else batch.fake.detach()
             probed |= probing.variety(drawn, gan.shown(batch.real))
-        gan.discriminator.requires_grad_(False)  # its own gradients are not needed now
+        state.d_learns(False)  # its own gradients are not needed now
         for again in range(at(now, how.g_turns)):
             if again:
                 batch = replace(batch, z=_inputs(state, len(batch.real), batch.labels), fake=None)
@@ -212,7 +212,7 @@ def fit(
     data: Prepared,
     compute: Compute,
     *,
-    origin: GAN | None = None,
+    origin: Origin | None = None,
     evaluators: Iterable[Evaluator] = (),
     trackers: Sequence[Tracker] = (),
     show: Callable[[Progress], None] = _say_nothing,
@@ -284,7 +284,7 @@ def fit(
                 found = doctor.see(line) if recipe.doctor.act != "off" else []
                 run.log(line)
                 ill = _ill(found, recipe)
-                if ill and _treatable(run, ill, doctor, state):
+                if ill and _treatable(run, ill, doctor, state, origin):
                     show(pace.progress(now.nimg, latest, (str(ill), _treat(run, ill, doctor, state, compute, origin))))
                     break
                 saving = saving or ill is not None
@@ -314,7 +314,7 @@ def fit(
     return fit(run, data, compute, stop=stop, **again)  # type: ignore[arg-type]
 
 
-def _begin(run: Run, compute: Compute, origin: GAN | None) -> State:
+def _begin(run: Run, compute: Compute, origin: Origin | None) -> State:
     """The state to go on from."""
     state = State.fresh(run.treated, compute, None if run.state.exists() else origin)
     if run.state.exists():
@@ -360,12 +360,13 @@ def _ill(found: Sequence[Finding], recipe: Recipe) -> Finding | None:
     return next((finding for finding in found if finding.grave and finding.ended is None), None)
 
 
-def _treatable(run: Run, ill: Finding, doctor: Doctor, state: State) -> bool:
+def _treatable(run: Run, ill: Finding, doctor: Doctor, state: State, origin: Origin | None) -> bool:
     """Is there something to try, has it not been tried too often, and would anything be left?"""
     recipe = run.treated
     if recipe.doctor.act != "roll-back" or _tried(run) >= recipe.doctor.tries or not treatment(ill, recipe):
         return False
-    return _healthy(run, doctor) > 0 or not _out_of_time(state, recipe)
+    anew = origin is not None or "origin" not in run.about  # what a run began with is not looked for once it goes on
+    return _healthy(run, doctor) > 0 or (anew and not _out_of_time(state, recipe))
 
 
 def _tried(run: Run) -> int:
@@ -389,7 +390,7 @@ def _stopped(run: Run, ill: Finding, doctor: Doctor) -> str:
     )
 
 
-def _treat(run: Run, ill: Finding, doctor: Doctor, state: State, compute: Compute, origin: GAN | None) -> str:
+def _treat(run: Run, ill: Finding, doctor: Doctor, state: State, compute: Compute, origin: Origin | None) -> str:
     """Take the run back to its last healthy snapshot, with gentler settings from there on; what was done, in words.
 
     What came after it is set aside in the run folder.

@@ -88,7 +88,8 @@ def train(
     minutes
         Stop after so many minutes of training in all; short for --set train.minutes=M.
     origin
-        A run of the same architecture to begin with, such as the stage before; or a tagger, for D to begin with.
+        A run of the same architecture to begin with, as far as its layers fit: the stage before, other drawings,
+        another size; or a tagger, for D to begin with.
     from_snapshot
         Its snapshot: last, or a name.
     """
