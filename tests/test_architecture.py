@@ -34,7 +34,7 @@ FLOORS = [
     ["compiling"],
     ["training", "reporting"],
     ["evaluating", "theory", "trial"],
-    ["starting", "originality", "tagging", "bench"],
+    ["starting", "originality", "leaks", "tagging", "bench"],
     ["terminal"],
     ["demo", "ladder"],
     ["cli"],
