@@ -29,9 +29,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from step import plain
-from torch.utils.flop_counter import FlopCounterMode
 
 from boceto import device, recipe, sampling
+from boceto.bench.machine import ceiling
+from boceto.bench.throughput import Counting
 from boceto.clock import Clock
 from boceto.compiling import Compiler
 from boceto.data.ahead import fed
@@ -52,7 +53,6 @@ class Sizes:
     batch: int = 128
     width: int = 64
     pictures: int = 40_000
-    product: int = 8192
     rounds: int = 9
     each: int = 10  # steps of one contender before the next has its turn
     stages: tuple[tuple[int, int], ...] = ((16, 128), (32, 128), (64, 64), (128, 32))  # side, batch; the widest first
@@ -60,7 +60,7 @@ class Sizes:
     data_s: float = 15.0
 
 
-TINY = Sizes(4, 4, 64, 64, 2, 1, ((8, 4), (16, 4)), 8, 0.3)
+TINY = Sizes(4, 4, 64, 2, 1, ((8, 4), (16, 4)), 8, 0.3)
 
 
 @dataclass(frozen=True)
@@ -161,18 +161,9 @@ def progan(sizes: Sizes, name: str, side: int, batch: int, compiling: str) -> tu
 
 def flops(step: Step) -> float:
     """Of one step's products and convolutions, forward and back."""
-    with FlopCounterMode(display=False) as counter:
+    with Counting() as count:
         step()
-    return float(counter.get_total_flops())
-
-
-def ceiling(bench: Bench) -> float:
-    """FLOP/s of a product of large bfloat16 matrices."""
-    n = bench.sizes.product
-    a, b = (torch.randn(n, n, device=bench.name, dtype=torch.bfloat16) for _ in range(2))
-    best = bench.timed({"product": lambda: a @ b})["product"]
-    bench.rows.append(Row(f"bfloat16 product {n}²", best * 1e3, note=f"{2 * n**3 / best / 1e12:.1f} TFLOP/s"))
-    return 2 * n**3 / best
+    return float(count.flops)
 
 
 def compare_dcgan(bench: Bench) -> float | None:
@@ -315,7 +306,8 @@ def main() -> None:
     speedup = share = waiting = None
     shares: dict[int, float] = {}
     with bench.part("ceiling", 0):
-        most = ceiling(bench)
+        most = ceiling(bench.compute)
+        bench.rows.append(Row("large products, bfloat16", note=f"{most / 1e12:.1f} TFLOP/s"))
     with bench.part("DCGAN 64", 30) as enough:
         if enough:
             speedup = compare_dcgan(bench)

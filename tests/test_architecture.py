@@ -34,6 +34,7 @@ FLOORS = [
     ["compiling"],
     ["training", "reporting"],
     ["evaluating", "theory", "trial"],
+    ["choosing"],
     ["starting", "originality", "leaks", "tagging", "bench"],
     ["terminal"],
     ["demo", "ladder"],
@@ -92,6 +93,7 @@ TINY: dict[str, dict[str, Any]] = {
     "vanilla": {"resolution": 16, "channels": 3, "z_dim": 8, "g_widths": [8, 8, 4], "d_widths": [16, 8]},
     "convolutional": {"resolution": 28, "channels": 3, "z_dim": 8, "g_widths": [8, 4, 4], "d_widths": [4, 8]},
     "vae": {"resolution": 16, "z_dim": 8, "g_width": 4, "d_width": 4},
+    "stylegan2": {"resolution": 16, "z_dim": 8, "w_dim": 8, "depth": 2, "width": 4, "most": 8},
     "progan": {
         "resolution": 16,
         "z_dim": 8,
@@ -102,6 +104,7 @@ TINY: dict[str, dict[str, Any]] = {
         "max_norm": 0.0,
     },
 }
+LINEAR = {"stylegan2"}  # their pictures are cut to [-1, 1] as they are written
 # A clock by which a net that grows has come to its last form; by another it is in the midst of growing.
 GROWN, GROWING = Clock(nimg=10**9), Clock(nimg=200)
 
@@ -129,7 +132,7 @@ def test_shapes_and_range(name: str) -> None:
     gan.reach(GROWN)
     images = gan.generator(torch.randn(4, gan.z_dim))
     assert images.shape == (4, *gan.image_shape)
-    assert images.abs().max() <= 1
+    assert images.abs().max() <= 1 or name in LINEAR
     assert gan.discriminator(images).shape == ((4,) if gan.adversarial else (4, 2 * gan.z_dim))
 
 

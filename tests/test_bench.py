@@ -213,6 +213,12 @@ def test_operations_are_those_that_pytorch_counts(tiny: Recipe) -> None:
     assert throughput.training_flops(state_of(tiny), tiny) == counter.get_total_flops() / 8 > 0
 
 
+def test_operations_are_counted_where_pictures_are_planted_and_g_has_batch_norm() -> None:
+    wanted = recipe.load("vanilla-48-thesis").changed(["arch.d_widths=[8]", "arch.g_widths=[8,8,4]"])
+    assert wanted.balance.fake_as_real == 0.1
+    assert throughput.training_flops(state_of(wanted), wanted) > 0
+
+
 def test_a_lazy_penalty_is_counted_as_often_as_it_comes(tiny: Recipe) -> None:
     plain = throughput.training_flops(state_of(tiny), tiny)
     always, seldom = (tiny.changed(["objective.r1_gamma=1", f"objective.r1_every={n}"]) for n in (1, 16))

@@ -15,7 +15,12 @@ def test_the_benchmark_runs() -> None:
     assert done.returncode == 0, done.stderr
     said = done.stdout
     assert "failed" not in said
-    rows = ["bfloat16 product", "DCGAN 64 plain float32", "DCGAN 64 boceto bfloat16", "ProGAN 8 px, batch 4 bfloat16"]
+    rows = [
+        "large products, bfloat16",
+        "DCGAN 64 plain float32",
+        "DCGAN 64 boceto bfloat16",
+        "ProGAN 8 px, batch 4 bfloat16",
+    ]
     rows += ["drawing 8 at once", "data alone", "DCGAN 64 from a file", "waiting for data"]
     assert all(row in said for row in rows), said
     assert said.count("reached") == 3 and "a DCGAN step ≥ 2 × the plain one" in said

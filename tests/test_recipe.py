@@ -23,7 +23,7 @@ def test_every_named_recipe_loads_builds_and_has_a_headline() -> None:
             "progan-64",
             "progan-64-thesis",
         ),
-        *("vae-64", "vanilla-48", "vanilla-48-thesis"),
+        *("stylegan2-64", "vae-64", "vanilla-48", "vanilla-48-thesis"),
     ]
     for name in names:
         archs.build(recipe.load(name))

@@ -89,6 +89,7 @@ class _About(_Part):
     software: dict[str, str]
     hardware: _Hardware
     origin: _Origin | None = None
+    chosen: list[str] = []  # why the recipe is as it is, if boceto chose it
 
 
 class _Treatment(_Part):

@@ -17,7 +17,8 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
-from boceto import archs, device, evaluating, recipe, sampling, scoring, tracking, trial
+from boceto import archs, choosing, device, evaluating, recipe, sampling, scoring, tracking, trial
+from boceto.balance import most
 from boceto.clock import AT_LAST
 from boceto.data.prepared import Prepared, held_out
 from boceto.device import Compute
@@ -34,6 +35,8 @@ from boceto.watching import Progress
 
 # The terminal's Ctrl-C, a scheduler's or a system's request to end, a closed terminal.
 _STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+AUTO = "auto"  # in a recipe's place
 
 # What a run may be told anew when it is trained further; all else would make it another run.
 _MAY_CHANGE = {"train.kimg", "train.minutes"}
@@ -54,6 +57,8 @@ def train(
 ) -> Run:
     """Train a recipe (a name or a ``.toml`` path) on a prepared dataset into a run folder, until it is finished.
 
+    ``auto`` is the recipe that suits the drawings, the device and ``train.minutes`` (``boceto.choosing``).
+
     ``changes`` are ``key=value`` assignments. On an existing run of the same recipe it goes on where that stopped.
     ``origin`` is a run whose nets, as of a snapshot, the new run begins with; or a tagger, with whose trunk its D does.
     ``track`` names programs that watch it (``boceto.tracking``).
@@ -61,11 +66,13 @@ def train(
     """
     if origin is None and origin_snapshot != "last":
         raise UsageError(f"--from-snapshot {origin_snapshot} is a snapshot of which run? Give that with --from")
-    out, prepared, makes = Path(out), Prepared(data), tracking.require(track)
-    wanted = recipe.load(recipe_name).changed(changes)
+    out, prepared, makes, begun = Path(out), Prepared(data), tracking.require(track), dict[str, Any]()
+    if recipe_name == AUTO:
+        wanted, begun = _chosen(prepared, out, list(changes), device_name, announce)
+    else:
+        wanted = recipe.load(recipe_name).changed(changes)
     wanted = _fitted(wanted, prepared)
     compute = device.choose(device_name, wanted.train.precision)
-    begun = {}
     if not Run.exists(out):
         if origin is not None:
             begun["origin"] = {"run": str(Path(origin).resolve()), "snapshot": _named(origin, origin_snapshot)}
@@ -101,6 +108,23 @@ def resume(
     compute = device.choose(device_name, wanted.train.precision)
     given = {change.partition("=")[0].strip() for change in changes}
     return _go(run, wanted, prepared, compute, makes, show, announce, given)
+
+
+def _chosen(
+    data: Prepared, out: Path, changes: list[str], device_name: str, announce: Callable[[str], None] | None
+) -> tuple[Recipe, dict[str, Any]]:
+    """The recipe that suits, with ``changes``, and why; of a run that is there already, its own."""
+    minutes = recipe.load(choosing.BASE).changed(changes).train.minutes
+    if Run.exists(out):
+        return Run(out).recipe.changed(changes), {}
+    if minutes is None:
+        raise UsageError("auto chooses by the time there is; say how long it may train, for example --minutes 60")
+    say = announce or (lambda line: None)
+    say("measuring how fast this machine trains, to choose a recipe")
+    choice = choosing.choose(data, device.choose(device_name), minutes)
+    for reason in choice.reasons:
+        say(f"  {reason}")
+    return choice.recipe.changed(changes), {"chosen": list(choice.reasons)}
 
 
 def _settled(wanted: Recipe, run: Run | None, compute: Compute, announce: Callable[[str], None] | None) -> Recipe:
@@ -267,10 +291,16 @@ def _require_sound(gan: GAN, wanted: Recipe) -> None:
             f"use data.order=shuffled, or leave arch.stage_batch out"
         )
     least = min(size // wanted.train.parts(size) for size in sizes)
-    if least < 2 and any(isinstance(layer, nn.BatchNorm1d) for layer in gan.modules()):
-        raise UsageError(
-            f"a single picture is no batch that {wanted.arch['name']}'s batch norm can measure; use two or more"
-        )
+    if any(isinstance(layer, nn.BatchNorm1d) for layer in gan.modules()):
+        if least < 2:
+            raise UsageError(
+                f"a single picture is no batch that {wanted.arch['name']}'s batch norm can measure; use two or more"
+            )
+        if 1 in {most(size, wanted.balance.fake_as_real) for size in sizes}:
+            raise UsageError(
+                f"one generated picture among {min(sizes)} is no batch that {wanted.arch['name']}'s batch norm can "
+                f"measure; use a larger train.batch, or another balance.fake_as_real"
+            )
     if wanted.objective.gp_lambda and any(isinstance(layer, BatchNorm) for layer in gan.discriminator.modules()):
         raise UsageError(
             "the gradient penalty is of one picture, and batch norm in D mixes them (Gulrajani et al. 2017, §4); "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from itertools import repeat
@@ -108,10 +109,12 @@ class Counting(TorchDispatchMode):
 def training_flops(state: State, recipe: Recipe) -> float:
     """Operations an image of a training, lazy penalties included as often as they come; the state trains on meanwhile.
 
-    Counted on a few pictures, since they grow with the batch and nothing else: ten, if one in ten may be planted.
+    Counted on a few pictures, since they grow with the batch and nothing else: so many that two are planted among them,
+    if any are, as G's batch norm wants.
     """
     every = recipe.objective.r1_every if recipe.objective.r1_gamma or recipe.objective.r2_gamma else 1
-    few = np.zeros((10 if recipe.balance.fake_as_real else 2, *state.gan.image_shape), np.uint8)
+    planted = recipe.balance.fake_as_real
+    few = np.zeros((math.ceil(2 / planted) if planted else 2, *state.gan.image_shape), np.uint8)
     ticks, nimg = steps(state, repeat(few), state.compute, recipe), state.now.nimg
     counted: list[float] = []
     for step in range(min(every, 2)):

@@ -75,12 +75,12 @@ def train(
 ) -> None:
     """Train a recipe on a prepared dataset. On the same run folder it goes on where it stopped.
 
-    Example: `boceto train dcgan-64 --data data --out run --set train.kimg=200`
+    Example: `boceto train auto --data data --out run --minutes 60`
 
     Parameters
     ----------
     recipe
-        A name (see boceto recipes) or a .toml file.
+        A name (see boceto recipes) or a .toml file; or auto: what suits the drawings, the machine and the minutes.
     data
         A prepared dataset.
     out

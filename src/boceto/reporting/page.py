@@ -70,6 +70,7 @@ def report(run: Path | str, *, data: Path | str | None = None, live: bool = Fals
         nets=kind.names(),
         held_out=opened.held_out,
         facts=_facts(opened, nimg, log),
+        chosen=opened.about.get("chosen", ()),
         pictures={name: embedded(picture) for name, picture in pictures.items()},
         charts={name: figures.svg(chart) for name, chart in charts.items()},
         findings=[finding.told() for finding in findings],

@@ -1,0 +1,343 @@
+"""StyleGAN2 (Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN") in plain PyTorch.
+
+z (N, z_dim), labels (N, c_dim) → w (N, w_dim) → image (N, C, H, W) → logit (N,).
+
+    G  a learned smallest map, one convolution; a block a size: ×2 and a convolution 3×3, another convolution 3×3. Every
+       convolution takes its style from w: weights are modulated by it and demodulated (§2.2), noise and bias are added,
+       LeakyReLU 0.2. Each size gives an image, all are added up, enlarged (skip connections, fig. 7b)
+    D  1×1; a block a size: convolution 3×3, convolution 3×3 and ÷2, beside them 1×1 and ÷2 (residual, fig. 7c);
+       minibatch stddev, convolution 3×3, dense, dense 1.  All layers have equalised learning rates; no norm
+    filters  ``width`` on the largest map, twice as many on each smaller one, ``most`` at the most
+
+Modulating the weights for each picture is the same as scaling what goes into the convolution and what comes out of it,
+which needs no convolution of its own for each picture, nor any compiled operation. Enlarging or reducing is folded into
+the weights (nearest ×2 before, mean ÷2 after): a kernel 4×4 of stride 2 does both at 4/9 of the cost.
+
+With ``wavelet`` the nets work on the four Haar coefficients of every 2×2 pixels, so that their largest map has half the
+picture's sides (Gal et al. 2021, "SWAGAN"): about as good, at a half of the cost.
+
+Style mixing (Karras et al. 2019, §3.1), truncation in W, lazy R1 by ``objective``, path length by ``path_weight``.
+Labels: G's mapping takes them beside z, D's logit gains ⟨embedding, features⟩ / √dim (Miyato & Koyama 2018).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Annotated, ClassVar, Literal, final
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from boceto.clock import Clock
+from boceto.gan import GAN, Batch, Terms
+from boceto.nn import products
+from boceto.nn.layers import Equalised, MinibatchStd
+from boceto.nn.sizes import maps
+from boceto.nn.styles import Mapping, Noise, mixed
+from boceto.recipe import NotNegative, Recipe, Section
+
+Side = Annotated[int, Field(ge=16, le=1024)]
+_ROOT = math.sqrt(2.0)
+_DETAIL = 4.0
+
+
+class Config(Section):
+    """Sizes of a StyleGAN2; the defaults are the paper's widths at 64 px and its regularisers."""
+
+    resolution: Side | tuple[Side, Side] = Field(64, description="side of the picture, or [height, width]")
+    channels: Literal[1, 3] = Field(3, description="1 = grey, 3 = colour")
+    z_dim: int = Field(512, ge=1, le=4096)
+    w_dim: int = Field(512, ge=1, le=4096, description="length of the intermediate latent")
+    depth: int = Field(8, ge=1, le=16, description="dense layers from z to w")
+    mapping_rate: Annotated[float, Field(gt=0, le=1)] = Field(0.01, description="how much slower those learn")
+    width: int = Field(256, ge=1, le=1024, description="filters on the largest map, doubled on each smaller one")
+    most: int = Field(512, ge=1, le=2048, description="filters on any map at the most")
+    wavelet: bool = Field(False, description="draw Haar coefficients: largest map of half the sides, half the cost")
+    noise: bool = Field(True, description="noise for each pixel")
+    mixing: Annotated[float, Field(ge=0, le=1)] = Field(0.9, description="share of pictures of two mixed styles")
+    path_weight: NotNegative = Field(2.0, description="strength of path length regularisation; 0 = none")
+    path_every: int = Field(8, ge=1, description="steps from one to the next")
+    group: int = Field(4, ge=1, description="pictures that the minibatch deviation is taken of")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Config:
+        try:
+            self.maps()
+        except ValueError as error:
+            raise ValueError(f"resolution: {error}") from error
+        return self
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W)"""
+        return self.resolution if isinstance(self.resolution, tuple) else (self.resolution, self.resolution)
+
+    def maps(self) -> list[tuple[int, int]]:
+        """Sides of the maps, the smallest first."""
+        return maps(*self.size)[: -1 if self.wavelet else None]
+
+    def filters(self) -> list[int]:
+        """Filters on each of the maps."""
+        count = len(self.maps())
+        return [min(self.most, self.width << (count - 1 - level)) for level in range(count)]
+
+
+# ── pictures and their Haar coefficients ──
+
+
+class Haar(nn.Module):
+    """The four Haar coefficients of every 2×2 pixels: (N, C, H, W) ⇄ (N, 4C, H/2, W/2).
+
+    The mean of a square comes first, then its three details, _DETAIL times as large as in the orthonormal transform:
+    drawings have so much less of them, and what G draws at first shall be smooth.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        signs = torch.tensor([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2
+        scales = torch.tensor([1.0, _DETAIL, _DETAIL, _DETAIL])
+        self.there: Tensor
+        self.back_again: Tensor
+        self.register_buffer("there", signs * scales[:, None], persistent=False)
+        self.register_buffer("back_again", signs / scales, persistent=False)  # the basis is symmetric
+
+    def forward(self, image: Tensor) -> Tensor:
+        coefficients: Tensor = F.conv2d(F.pixel_unshuffle(image, 2), _of_each(self.there, image.shape[1]))
+        return coefficients
+
+    def back(self, coefficients: Tensor) -> Tensor:
+        """(N, 4C, h, w) → (N, C, 2h, 2w)."""
+        return F.pixel_shuffle(F.conv2d(coefficients, _of_each(self.back_again, coefficients.shape[1] // 4)), 2)
+
+
+def _of_each(basis: Tensor, channels: int) -> Tensor:
+    """(4, 4) → (4C, 4C, 1, 1): the same for each channel of a picture."""
+    eye = torch.eye(channels, dtype=basis.dtype, device=basis.device)
+    return torch.kron(eye, basis)[:, :, None, None]
+
+
+def enlarging(weight: Tensor) -> Tensor:
+    """(O, C, 3, 3) → (C, O, 4, 4): its transposed convolution of stride 2 is nearest ×2 and then that convolution."""
+    return (_shifted(weight)).flip(2, 3).transpose(0, 1)
+
+
+def reducing(weight: Tensor) -> Tensor:
+    """(O, C, 3, 3) → (O, C, 4, 4): its convolution of stride 2 is that convolution and then the mean of 2×2."""
+    return _shifted(weight) / 4
+
+
+def _shifted(weight: Tensor) -> Tensor:
+    """The sum of the kernel's four places in 4×4 (Karras et al. 2018, official code's fused scaling)."""
+    wide = F.pad(weight, (1, 1, 1, 1))
+    rows = wide[:, :, 1:] + wide[:, :, :-1]
+    return rows[:, :, :, 1:] + rows[:, :, :, :-1]
+
+
+# ── G ──
+
+
+class Styled(nn.Module):
+    """A modulated convolution 3×3, noise, bias, LeakyReLU: (N, C, h, w), (N, w_dim) → (N, O, H, W); ×2 if ``up``."""
+
+    def __init__(self, config: Config, below: int, width: int, side: tuple[int, int], up: bool = False) -> None:
+        super().__init__()
+        self.up = up
+        self.style = Equalised(nn.Linear(config.w_dim, below), gain=1.0, start=1.0)
+        self.weight = nn.Parameter(torch.randn(width, below, 3, 3))
+        self.scale = 1 / math.sqrt(below * 9)
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.noise = Noise(*side) if config.noise else None
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        style, weight = self.style(w), self.weight * self.scale
+        power = style.float().square() @ weight.float().square().sum((2, 3)).t()  # of each output, for each picture
+        level = torch.rsqrt(power + 1e-8) * _ROOT
+        x = x * style[:, :, None, None]
+        if self.up:
+            y = products.conv_transpose2d(x, enlarging(weight), None, 2, (1, 1))
+        else:
+            y = products.conv2d(x, weight, None, 1, (1, 1))
+        y = torch.addcmul(self.bias.to(y.dtype)[:, None, None], y, level.to(y.dtype)[:, :, None, None])
+        if self.noise is not None:
+            y = self.noise(y)
+        return F.leaky_relu(y, 0.2, inplace=True)
+
+
+class ToImage(nn.Module):
+    """A modulated convolution 1×1, no demodulation: (N, C, h, w), (N, w_dim) → (N, O, h, w), as one product."""
+
+    def __init__(self, config: Config, below: int, channels: int) -> None:
+        super().__init__()
+        self.style = Equalised(nn.Linear(config.w_dim, below), gain=1.0, start=1.0)
+        self.weight = nn.Parameter(torch.randn(channels, below))
+        self.scale = 1 / math.sqrt(below)
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        weights = self.style(w)[:, :, None] * (self.weight * self.scale).t()  # (N, C, O)
+        pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # (N, h·w, C): a view of what is channels-last
+        rows = torch.matmul(pixels, weights.to(pixels.dtype)) + self.bias
+        image: Tensor = rows.unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
+        return image
+
+
+class Generator(nn.Module):
+    """z with labels behind (N, z_dim + c_dim) → (N, C, H, W), about [-1, 1]."""
+
+    def __init__(self, config: Config, c_dim: int) -> None:
+        super().__init__()
+        sides, filters = config.maps(), config.filters()
+        self.mixing, self.layers = config.mixing, 2 * len(sides)
+        self.mapping = Mapping(config.z_dim, c_dim, config.w_dim, config.depth, config.mapping_rate)
+        self.start = nn.Parameter(torch.randn(filters[0], *sides[0]))
+        self.enlarge = nn.ModuleList(
+            Styled(config, below, width, side, up=True)
+            for below, width, side in zip(filters, filters[1:], sides[1:], strict=False)
+        )
+        self.convolve = nn.ModuleList(
+            Styled(config, width, width, side) for width, side in zip(filters, sides, strict=True)
+        )
+        self.haar = Haar() if config.wavelet else None
+        channels = config.channels * (4 if config.wavelet else 1)
+        self.to_image = nn.ModuleList(ToImage(config, width, channels) for width in filters)
+        self.path_mean: Tensor  # running mean of path lengths
+        self.register_buffer("path_mean", torch.zeros(()))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.draw(self.styles(z))
+
+    def styles(self, z: Tensor) -> Tensor:
+        """w for every layer, (N, layers, w_dim), mixed while training."""
+        w: Tensor = self.mapping(z)
+        if not (self.training and self.mixing):
+            return w[:, None].expand(-1, self.layers, -1)
+        latents = self.mapping.z_dim
+        other = torch.cat((torch.randn_like(z[:, :latents]), z[:, latents:]), dim=1)
+        return mixed(w, self.mapping(other), self.layers, self.mixing)
+
+    def draw(self, w: Tensor) -> Tensor:
+        """(N, layers, w_dim) → (N, C, H, W)."""
+        x = self.start[None].expand(len(w), -1, -1, -1)
+        image: Tensor | None = None
+        for level, convolve in enumerate(self.convolve):
+            if level:
+                x = self.enlarge[level - 1](x, w[:, 2 * level - 1])
+            x = convolve(x, w[:, 2 * level])
+            new = self.to_image[level](x, w[:, 2 * level + 1])
+            new = new if self.haar is None else self.haar.back(new)
+            if image is not None:
+                new = new + F.interpolate(image, scale_factor=2.0, mode="bilinear")
+            image = new
+        assert image is not None
+        return image
+
+
+# ── D ──
+
+
+class Reduce(nn.Module):
+    """An equalised convolution 3×3 and the mean of 2×2, in one: (N, C, h, w) → (N, O, h/2, w/2)."""
+
+    def __init__(self, below: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(width, below, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.scale = _ROOT / math.sqrt(below * 9)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return products.conv2d(x, reducing(self.weight * self.scale), self.bias, 2, (1, 1))
+
+
+class Block(nn.Module):
+    """(N, C, h, w) → (N, O, h/2, w/2): two convolutions, and a way past them."""
+
+    def __init__(self, below: int, width: int) -> None:
+        super().__init__()
+        self.main = nn.Sequential(
+            Equalised(nn.Conv2d(below, below, 3, padding=1)),
+            nn.LeakyReLU(0.2, inplace=True),
+            Reduce(below, width),
+            nn.LeakyReLU(0.2, inplace=True),
+        )
+        self.past = Equalised(nn.Conv2d(below, width, 1, bias=False), gain=1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = (self.main(x) + self.past(F.avg_pool2d(x, 2))) / _ROOT
+        return y
+
+
+class Discriminator(nn.Module):
+    """(N, C, H, W), labels (N, c_dim) if there are any → logit (N,)."""
+
+    def __init__(self, config: Config, c_dim: int) -> None:
+        super().__init__()
+        (height, width), *_ = config.maps()
+        filters = config.filters()
+        self.haar = Haar() if config.wavelet else None
+        channels = config.channels * (4 if config.wavelet else 1)
+        self.from_image = nn.Sequential(Equalised(nn.Conv2d(channels, filters[-1], 1)), nn.LeakyReLU(0.2, inplace=True))
+        self.blocks = nn.ModuleList(Block(above, below) for below, above in itertools.pairwise(filters))
+        smallest = filters[0]
+        self.end = nn.Sequential(
+            MinibatchStd(config.group),
+            Equalised(nn.Conv2d(smallest + 1, smallest, 3, padding=1)),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Flatten(),
+            Equalised(nn.Linear(smallest * height * width, smallest)),
+            nn.LeakyReLU(0.2, inplace=True),
+        )
+        self.head = Equalised(nn.Linear(smallest, 1), gain=1.0)
+        self.labels = Equalised(nn.Linear(c_dim, smallest), gain=1.0) if c_dim else None
+
+    def forward(self, image: Tensor, labels: Tensor | None = None) -> Tensor:
+        x = self.from_image(image if self.haar is None else self.haar(image))
+        for block in reversed(self.blocks):
+            x = block(x)
+        features = self.end(x)  # (N, filters)
+        logit: Tensor = self.head(features).flatten()
+        if self.labels is not None and labels is not None:
+            logit = logit + (self.labels(labels) * features).sum(dim=1) / math.sqrt(features.shape[1])
+        return logit
+
+
+@final
+class StyleGAN2(GAN):
+    """What D and G minimise is the recipe's; G has path length regularisation besides."""
+
+    conditional: ClassVar[bool] = True
+    generator: Generator
+    discriminator: Discriminator
+
+    def __init__(self, config: Config, recipe: Recipe) -> None:
+        super().__init__(config, recipe)
+        self.generator = Generator(config, self.c_dim)
+        self.discriminator = Discriminator(config, self.c_dim)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return self.config.channels, *self.config.size
+
+    def g_terms(self, batch: Batch, now: Clock) -> Terms:
+        terms = super().g_terms(batch, now)
+        if self.config.path_weight and now.step % self.config.path_every == 0:
+            penalty = self._path_length(batch.z[: max(1, len(batch.z) // 2)])
+            terms.losses["path"] = self.config.path_weight * self.config.path_every * penalty
+        return terms
+
+    def _path_length(self, z: Tensor) -> Tensor:
+        """Karras et al. 2020, eq. 4: E[ (‖∂(G(w)·y)/∂w‖ − a)² ], y noise of unit length in a pixel, a its running mean.
+
+        The slope is taken of half a batch, every so many steps, and as much stronger (§B).
+        """
+        net = self.generator
+        w = net.styles(z)
+        image = net.draw(w)
+        noise = torch.randn_like(image) / math.sqrt(image.shape[2] * image.shape[3])
+        (slope,) = torch.autograd.grad((image * noise).sum(), w, create_graph=True)
+        lengths = slope.float().square().sum(dim=2).mean(dim=1).sqrt()
+        mean = torch.lerp(net.path_mean, lengths.detach().mean(), 0.01)
+        net.path_mean.copy_(mean)
+        return (lengths - mean).square().mean()
