@@ -81,7 +81,7 @@ def pictures(shape: tuple[int, int, int]) -> Iterator[NDArray[np.uint8]]:
 ALL = {
     "objective": {"r1_gamma": 1.0, "r1_every": 2, "r2_gamma": 1.0},
     "balance": {"fake_as_real": 0.25, "d_turns": 2},
-    "augment": {"policy": ["geometry", "tone", "colour", "translation", "cutout"], "adaptive": True, "every": 2},
+    "augment": {"policy": ["colour", "translation", "cutout"]},
     "train": {"batch": 8, "precision": "float32"},
     "watch": {"log_kimg": 0.032},
 }

@@ -73,7 +73,8 @@ def _worn(x: Tensor) -> Tensor:
     blurred = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
     share, noise = torch.rand(2, len(x), 1, 1, 1)
     share = share * (torch.rand(len(x), 1, 1, 1) < _BLUR)
-    return torch.lerp(x, blurred, share) + _NOISE * noise * torch.randn_like(x)
+    worn: Tensor = torch.lerp(x, blurred, share) + _NOISE * noise * torch.randn_like(x)
+    return worn
 
 
 @dataclass(frozen=True)

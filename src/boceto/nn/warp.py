@@ -38,7 +38,7 @@ def warped(x: Tensor, places: Tensor) -> Tensor:
         smaller = places[:, :, :2].norm(dim=2)  # (N, 2): across and down
         up_x, up_y = (_finer(side, smaller[:, i]) for i, side in enumerate((x.shape[3], x.shape[2])))
         grid = _grid(places, x.shape[2], x.shape[3])
-    moved: Tensor = _Warped.apply(x, up_y, up_x, grid)
+    moved: Tensor = _Warped.apply(x, up_y, up_x, grid)  # type: ignore[no-untyped-call]
     return moved
 
 
@@ -62,7 +62,8 @@ class _Warped(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        return _Unwarped.apply(gradients[0], *ctx.saved_tensors), None, None, None  # type: ignore[attr-defined]
+        kept = ctx.saved_tensors  # type: ignore[attr-defined]
+        return _Unwarped.apply(gradients[0], *kept), None, None, None  # type: ignore[no-untyped-call]
 
 
 class _Unwarped(torch.autograd.Function):
@@ -80,7 +81,8 @@ class _Unwarped(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        return _Warped.apply(gradients[0], *ctx.saved_tensors), None, None, None  # type: ignore[attr-defined]
+        kept = ctx.saved_tensors  # type: ignore[attr-defined]
+        return _Warped.apply(gradients[0], *kept), None, None, None  # type: ignore[no-untyped-call]
 
 
 def _both(down: Tensor, x: Tensor, across: Tensor) -> Tensor:
