@@ -1,20 +1,20 @@
 """Does G draw jittered pictures? Augmentation is to be seen by D alone; where it leaks, G draws holes or odd colours.
 
-    real pictures, each jitter of the recipe by itself ─▶ a detector a jitter ─▶ what it calls jittered of G's pictures
+    real pictures, each jitter of the recipe by itself ─▶ detectors of each ─▶ what they call jittered of G's pictures
 
 The share of generated pictures that a detector calls jittered is read beside that of real ones, which it calls so by
-mistake, and that of jittered ones, which it finds (``metrics/jittered.py``).
+mistake, and that of jittered ones, which it finds (``metrics/jittered.py``). Of two views that which sees more counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from PIL import Image
 from rich.table import Table
 
@@ -27,7 +27,7 @@ from boceto.files import image_format, write_image
 from boceto.metrics import features as networks
 from boceto.metrics.distances import Interval
 from boceto.metrics.features import Images
-from boceto.metrics.jittered import Detector, Looks, Numbers, jittered, looks
+from boceto.metrics.jittered import VIEWS, Detector, Look, Looked, Numbers, jittered, looks, share
 from boceto.nn.augment import expanded
 from boceto.recipe import Recipe
 from boceto.reporting.suspects import Row, suspects
@@ -51,6 +51,7 @@ class Leak:
     """What was found of one jitter: shares called jittered of generated, real and jittered real pictures, and so on."""
 
     jitter: str
+    view: str  # that sees most of it
     generated: float
     real: float
     jittered: float
@@ -58,9 +59,14 @@ class Leak:
     suspicion: tuple[float, ...]  # of each generated picture; above 0 it is called jittered
 
     @property
+    def blind(self) -> bool:
+        """Does the detector hardly tell jittered pictures from others?"""
+        return self.jittered - self.real < _BLIND
+
+    @property
     def verdict(self) -> Verdict:
         """What it comes to."""
-        if self.jittered - self.real < _BLIND:
+        if self.blind:
             return "cannot tell"
         return "leaks" if self.share.value >= _LEAST and self.share.low > _CLEAR else "no leak"
 
@@ -142,7 +148,7 @@ def leaks(
     channels, height, width = model.image_shape
     real = real_pictures(prepared, (height, width, channels), seed, flip=recipe.data.flip)
     fake = model.sample(n, seed)
-    every = (1 + len(wanted)) * sum(len(half) for half in halves(real)) + n
+    every = (1 + len(wanted)) * (sum(len(half) for half in _halves(real)) + n)
     done = 0
 
     def looked(count: int) -> None:
@@ -151,10 +157,7 @@ def leaks(
         if progress is not None:
             progress("pictures", done, every)
 
-    look = looks(net, looked)
-    detectors = learned(real, wanted, look, seed)
-    numbers = look(fake)
-    found = tuple(judged(jitter, detector, numbers) for jitter, detector in detectors.items())
+    found = sought_in(fake, Known(real, looks(net, looked), seed), wanted)
     told = Leaks(
         run=str(opened.folder.resolve()),
         nimg=model.nimg,
@@ -163,7 +166,7 @@ def leaks(
         data=prepared.content_hash,
         seed=seed,
         p=recipe.augment.bound if recipe.augment.adaptive else recipe.augment.p,
-        jitters=found,
+        jitters=tuple(found),
         left_out=left_out,
         figure=str(path),
         adaptive=recipe.augment.adaptive,
@@ -202,34 +205,63 @@ def real_pictures(data: Prepared, shape: tuple[int, int, int], seed: int, flip: 
     return images
 
 
-def halves(real: Images) -> tuple[Images, Images]:
+class Known:
+    """Real pictures (N, H, W, C), half to learn from and half to be judged by: as they are, and with any jitter."""
+
+    def __init__(self, real: Images, look: Look, seed: int) -> None:
+        self.look, self.seed = look, seed
+        self.unseen = len(real) - len(real) // 2  # different ones to be judged by
+        self._halves = _halves(real)
+        self._looked: dict[str | None, tuple[Looked, Looked]] = {}
+
+    def looked(self, jitter: str | None) -> tuple[Looked, Looked]:
+        """Both halves, with a jitter acting or none; once."""
+        if jitter not in self._looked:
+            first, second = self._halves
+            self._looked[jitter] = (
+                self.look(jittered(first, jitter, self.seed)),
+                self.look(jittered(second, jitter, self.seed + 1)),
+            )
+        return self._looked[jitter]
+
+
+def _halves(real: Images) -> tuple[Images, Images]:
     """Pictures to learn from, and others to be judged by; few of them several times."""
     parts = (real[: len(real) // 2], real[len(real) // 2 :])
     first, second = (np.concatenate([part] * max(1, round(_VIEWS / len(part)))) for part in parts)
     return first, second
 
 
-def learned(real: Images, names: list[str], look: Looks, seed: int) -> dict[str, Detector]:
-    """A detector of each jitter, from real pictures (N, H, W, C): half to learn from, half to be judged by."""
-    known, unseen = halves(real)
-    distinct = len(real) - len(real) // 2
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        plain: tuple[Numbers, Numbers] = (look(jittered(known, None)), look(jittered(unseen, None)))
-        return {
-            name: Detector.learned(
-                plain[0], look(jittered(known, name)), plain[1], look(jittered(unseen, name)), distinct
-            )
-            for name in names
-        }
+def sought_in(fake: Images, known: Known, jitters: Sequence[str]) -> Iterator[Leak]:
+    """What is found of each of these jitters in pictures (N, H, W, C), each in the view that sees more of it."""
+    plain = known.look(jittered(fake, None, known.seed + 2))
+    for jitter in jitters:
+        moved = known.look(jittered(fake, jitter, known.seed + 2))
+        yield max(
+            (_judged(jitter, view, known, plain[view], moved[view]) for view in VIEWS),
+            key=lambda leak: (not leak.blind, leak.share.value, leak.jittered),
+        )
 
 
-def judged(jitter: str, detector: Detector, numbers: Numbers) -> Leak:
-    """What a detector says of pictures, of which these are the looks (N, D)."""
-    suspicion = detector.suspicion(numbers)
+def _judged(jitter: str, view: str, known: Known, plain: Numbers, moved: Numbers) -> Leak:
+    """One jitter in one view of pictures (N, D) as they are; ``moved``: the same with it."""
+    (learned, unseen), (learned_moved, unseen_moved) = (
+        [half[view] for half in known.looked(name)] for name in (None, jitter)
+    )
+    suspicion, detectors = np.empty(len(plain)), []
+    for first in (0, 1):  # every other picture, by a detector that has learned from the others
+        detector = Detector.learned(
+            np.concatenate([learned, plain[1 - first :: 2]]),
+            np.concatenate([learned_moved, moved[1 - first :: 2]]),
+            unseen,
+            unseen_moved,
+        )
+        suspicion[first::2] = detector.suspicion(plain[first::2])
+        detectors.append(detector)
+    f, t = (fmean(getattr(one, name) for one in detectors) for name in ("by_nature", "found"))
     called = float((suspicion > 0).mean())
-    share = detector.share(called, len(numbers))
-    return Leak(jitter, called, detector.by_nature, detector.found, share, tuple(suspicion.tolist()))
+    leaked = share(called, len(plain), f, t, known.unseen)
+    return Leak(jitter, view, called, f, t, leaked, tuple(suspicion.tolist()))
 
 
 def _percent(share: Interval) -> str:
@@ -253,17 +285,15 @@ def rows(told: Leaks) -> Table:
 def _figure(told: Leaks, fake: Images, real: Images) -> Image.Image:
     """A row a jitter: real pictures with it, and the generated ones that look most like having it."""
     made = []
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(told.seed)
-        for leak in told.jitters:
-            order = np.argsort(leak.suspicion)[::-1][:_SUSPECTS]
-            made.append(
-                Row(
-                    f"{leak.jitter}\n{_percent(leak.share) if leak.verdict != 'cannot tell' else 'cannot tell'}",
-                    jittered(real[:_JITTERED], leak.jitter),
-                    fake[order],
-                    [leak.suspicion[i] > 0 for i in order],
-                    leak.verdict == "leaks",
-                )
+    for leak in told.jitters:
+        order = np.argsort(leak.suspicion)[::-1][:_SUSPECTS]
+        made.append(
+            Row(
+                f"{leak.jitter}\n{_percent(leak.share) if leak.verdict != 'cannot tell' else 'cannot tell'}",
+                jittered(real[:_JITTERED], leak.jitter, told.seed),
+                fake[order],
+                [leak.suspicion[i] > 0 for i in order],
+                leak.verdict == "leaks",
             )
+        )
     return suspects(made, ("real ones with it", "the most suspicious generated ones"), told.evidence[0])
