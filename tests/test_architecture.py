@@ -36,7 +36,7 @@ FLOORS = [
     ["training", "reporting"],
     ["evaluating", "theory", "trial", "origins"],
     ["choosing"],
-    ["starting", "originality", "tagging", "bench"],
+    ["starting", "originality", "leaks", "tagging", "bench"],
     ["terminal"],
     ["demo", "ladder"],
     ["cli"],

@@ -46,7 +46,7 @@ def test_other_shapes_go_the_usual_way() -> None:
 def test_augmentation_keeps_shape_and_passes_gradients(policy: list[str], channels: int) -> None:
     torch.manual_seed(1)
     x = (torch.rand(8, channels, 16, 12) * 2 - 1).requires_grad_(True)
-    y = augment.diff_augment(x, policy)
+    y = augment.augmented(x, policy)
     assert y.shape == x.shape
     y.sum().backward()
     assert x.grad is not None and x.grad.abs().sum() > 0
@@ -73,4 +73,4 @@ def test_cutout_blanks_a_quarter_at_most() -> None:
 
 def test_no_policy_changes_nothing() -> None:
     x = torch.randn(2, 3, 8, 8)
-    assert augment.diff_augment(x, []) is x
+    assert augment.augmented(x, []) is x

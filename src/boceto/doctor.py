@@ -27,6 +27,8 @@ _LARGE = 10.0  # a loss of a D or a G in good health
 _ONE_DRAWING = 20.0  # G's variety, were the drawings all but the same
 _TELLS_APART = 0.2  # between D's mean scores of real and generated pictures; below that it knows nothing
 _ENOUGH = 6  # lines before anything is usual
+_AT_BOUND = 0.95  # of a bound: what steps up and down below it comes no nearer
+_MOVED = {"augment_p": "augment.p", "pseudo_p": "augment.pseudo"}
 
 
 @dataclass(frozen=True)
@@ -207,6 +209,20 @@ def _memorising(at: Sight) -> str:
     return ""
 
 
+def _jitter_bound(at: Sight) -> str:
+    how, sign = at.recipe.augment, at.latest("d/sign", _MANY)
+    bounds = {"augment_p": how.bound} if how.adaptive else {}
+    bounds |= {"pseudo_p": how.pseudo} if how.pseudo else {}
+    if not bounds or not sign or fmean(sign) <= how.target:
+        return ""
+    for name, bound in bounds.items():
+        held = at.latest(f"d/{name}", _MANY)
+        if not held or fmean(held) < _AT_BOUND * bound:
+            return ""
+    where = " and ".join(f"{_MOVED[name]} at {bound:.2g}" for name, bound in bounds.items())
+    return f"{where} can go no higher, and D's mean sign of real pictures is {fmean(sign):.2f}, not {how.target:.2g}"
+
+
 def _starvation(at: Sight) -> str:
     waiting = at.get("waiting")
     return f"{100 * waiting:.0f} % of the time passes waiting for pictures" if waiting > at.how.starvation else ""
@@ -288,6 +304,13 @@ RULES = (
         "D has learned the drawings by heart, and G is led to copy them",
         'add drawings, data.flip=true, or augment.policy=["colour", "translation", "cutout"]',
         _memorising,
+    ),
+    Rule(
+        "jitter-bound",
+        "D overfits however much it is deceived: an adaptive p stays at its bound",
+        "add drawings, weaken D (objective.r1_gamma=1 or more, narrower layers), or set augment.pseudo=true too",
+        _jitter_bound,
+        grave=False,
     ),
     Rule(
         "starvation",

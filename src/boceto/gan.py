@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from boceto import objectives
 from boceto.clock import Clock
 from boceto.errors import UsageError
-from boceto.nn.augment import diff_augment
+from boceto.nn.augment import augmented
 from boceto.recipe import Recipe
 
 KNOWN = 1024  # rows of labels that a G keeps
@@ -128,6 +128,8 @@ class GAN(nn.Module, ABC):
         super().__init__()
         self.config = config
         self.recipe = recipe
+        # The probability of each jitter that D's pictures undergo; 0-d where it follows D (``balance.Feedback``).
+        self.augment_p: float | Tensor = 0.0 if recipe.augment.adaptive else recipe.augment.p
 
     @property
     @abstractmethod
@@ -201,7 +203,7 @@ class GAN(nn.Module, ABC):
         ``labels`` (N, c_dim): what they are to show, if D is told.
         """
         given = () if labels is None else (labels,)
-        net, seen = self.discriminator, diff_augment(images, self.recipe.augment.policy)
+        net, seen = self.discriminator, augmented(images, self.recipe.augment.policy, self.augment_p)
         # Of pictures that ask for a gradient themselves a penalty is taken; then D is not to be compiled code.
         penalised = images.requires_grad and images.is_leaf
         logits: Tensor = type(net).forward(net, seen, *given) if penalised else net(seen, *given)

@@ -28,6 +28,10 @@ Order = Literal["shuffled", "sequential", "sequential-single", "stochastic", "ra
 Objective = Literal[
     "non-saturating", "minimax", "least-squares", "hinge", "wasserstein", "relativistic", "relativistic-average"
 ]
+Jitter = Literal[
+    "colour", "translation", "cutout", "geometry", "flip", "rotate90", "shift", "scale", "rotate", "stretch",
+    "fractional-shift", "tone", "brightness", "contrast", "luma-flip", "hue", "saturation",
+]  # fmt: skip
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -139,10 +143,47 @@ class BalancePart(Section):
         return self
 
 
+def _share(pseudo: Any) -> Any:
+    return {True: 0.5, False: 0.0}[pseudo] if isinstance(pseudo, bool) else pseudo
+
+
 class AugmentPart(Section):
     """[augment] Jitter of everything D sees."""
 
-    policy: tuple[Literal["colour", "translation", "cutout"], ...] = Field((), description="DiffAugment, in order")
+    policy: tuple[Jitter, ...] = Field(
+        (),
+        description="DiffAugment: colour, translation, cutout, in order; before them ADA: flip, rotate90, shift, "
+        "scale, rotate, stretch, fractional-shift (geometry: all of these), brightness, contrast, luma-flip, hue, "
+        "saturation (tone: all of these)",
+    )
+    p: Annotated[float, Field(ge=0, le=1)] = Field(
+        1.0, description="probability with which each jitter acts on a picture; where it is adaptive it begins at 0"
+    )
+    adaptive: bool = Field(False, description="p follows D (ADA): up while D is surer of real pictures than the target")
+    target: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.6, description="mean sign of D's output for real pictures; 0 = it guesses, 1 = it knows them all"
+    )
+    adapt_kimg: Positive = Field(50.0, description="thousands of images in which p can go from 0 to 1")
+    every: int = Field(4, ge=1, description="steps from one move of p to the next")
+    bound: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.85, description="the most that an adaptive p becomes; from there on jitter may show in G's pictures"
+    )
+    pseudo: Annotated[float, BeforeValidator(_share), Field(ge=0, le=0.5)] = Field(
+        0.0,
+        description="largest share of generated pictures among D's real ones that follows D in the same way (APA); "
+        "true = 0.5",
+    )
+
+    @model_validator(mode="after")
+    def _adapts_something(self) -> AugmentPart:
+        if self.adaptive and not self.policy:
+            raise ValueError(
+                'adaptive moves the probability of jitters, and policy names none; for example policy=["geometry", '
+                '"tone"], or leave adaptive at false'
+            )
+        if self.adaptive and self.p != 1:
+            raise ValueError("an adaptive p begins at 0 and moves by itself, up to bound; leave p at 1")
+        return self
 
 
 class TrainPart(Section):
@@ -254,6 +295,14 @@ class Recipe(Section):
             raise ValueError(
                 f"data.order = '{order}' shows one picture at a time, but train.batch = {batch}; "
                 f"use train.batch=1, or data.order={several}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _plants_once(self) -> Recipe:
+        if self.balance.fake_as_real and self.augment.pseudo:
+            raise ValueError(
+                "balance.fake_as_real and augment.pseudo both plant generated pictures among D's real ones; set one"
             )
         return self
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer, RMSprop
 
 from boceto import archs, probing
+from boceto.balance import Feedback
 from boceto.clock import Clock
 from boceto.device import Compute
 from boceto.errors import Fault
@@ -25,7 +26,7 @@ from boceto.recipe import Recipe
 
 @dataclass
 class State:
-    """All that changes while training: nets, averaged G, optimisers, clock, D's accuracy, seconds spent."""
+    """All that changes while training: nets, averaged G, optimisers, clock, how sure D is, seconds spent."""
 
     gan: GAN
     ema: nn.Module
@@ -33,6 +34,7 @@ class State:
     d_optimiser: Optimizer = field(init=False)
     g_optimiser: Optimizer = field(init=False)
     d_accuracy: Tensor = field(init=False)  # of its latest turn, on true origin; at first it passes for perfect
+    feedback: Feedback | None = field(init=False)  # how often D is deceived, if that follows how sure it is
     layers: dict[str, dict[str, nn.Parameter]] = field(init=False)  # of both nets, from input to output
     frozen: list[nn.Parameter] = field(init=False)  # of D: what stays as it came
     now: Clock = field(default_factory=Clock)
@@ -42,6 +44,9 @@ class State:
         self.see_layers()
         self.renew_optimisers()
         self.d_accuracy = torch.ones((), device=self.compute.device)
+        self.feedback = _feedback(self.gan.recipe, self.compute.device)
+        if self.gan.recipe.augment.adaptive and self.feedback is not None:
+            self.gan.augment_p = self.feedback.p["augment_p"]
 
     @classmethod
     def fresh(cls, recipe: Recipe, compute: Compute, origin: Origin | None = None) -> State:
@@ -122,6 +127,8 @@ class State:
     def save(self, path: Path, run_id: str) -> None:
         """Write everything to go on from, for the run of that id."""
         tensors = {**self.nets(), "balance.d_accuracy": self.d_accuracy}
+        if self.feedback is not None:
+            tensors |= {f"balance.{name}": tensor for name, tensor in self.feedback.tensors().items()}
         for name, optimiser, parameter in self._optimised():
             moments = optimiser.state.get(parameter, {})
             tensors |= {f"{name}.{key}": value for key, value in moments.items() if isinstance(value, Tensor)}
@@ -142,6 +149,8 @@ class State:
             self.reach(self.now.before)
             self._restore(tensors, path)
             self.d_accuracy.copy_(tensors.get("balance.d_accuracy", self.d_accuracy))
+            if self.feedback is not None:  # of an older state, or one that did not have it yet, it begins anew
+                self.feedback.restore({name.removeprefix("balance."): tensor for name, tensor in tensors.items()})
             for name, optimiser, parameter in self._optimised():
                 moments = {key: tensors[f"{name}.{key}"] for key in MOMENTS if f"{name}.{key}" in tensors}
                 if moments:
@@ -178,6 +187,14 @@ def _moment(value: Tensor, parameter: nn.Parameter, optimiser: Optimizer) -> Ten
     if value.shape == parameter.shape and value.dim():
         return torch.empty_like(parameter).copy_(value)
     return value.to(parameter.device) if optimiser.defaults.get("fused") else value
+
+
+def _feedback(recipe: Recipe, device: torch.device) -> Feedback | None:
+    """What moves the probabilities that the recipe lets follow D, if it lets any."""
+    how = recipe.augment
+    largest = {"augment_p": how.bound} if how.adaptive else {}
+    largest |= {"pseudo_p": how.pseudo} if how.pseudo else {}
+    return Feedback(how.target, how.adapt_kimg * 1000, how.every, largest, device) if largest else None
 
 
 def _optimiser(weights: list[nn.Parameter], recipe: Recipe, part: str, compute: Compute) -> Optimizer:

@@ -21,7 +21,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from boceto import probing, sampling
-from boceto.balance import accuracy, most, plant
+from boceto.balance import accuracy, most, plant, pseudo
 from boceto.clock import Clock, at, ema_beta
 from boceto.compiling import Compiler
 from boceto.data.ahead import fed, held
@@ -84,6 +84,8 @@ def steps(
             d = _learn(state, "discriminator", batch)
             if gan.adversarial:
                 state.d_accuracy = accuracy(d.watch["real"], d.watch["fake"], batch.planted)
+            if state.feedback is not None:
+                state.feedback.see(d.watch["real"], batch.planted)
             if how.update == "alternating":
                 _move(state, "discriminator", probed)
             seen += len(turn)
@@ -109,7 +111,11 @@ def steps(
 
         state.now = now.tick(seen)
         _average(state.ema, gan.generator, ema_beta(state.now, recipe.train.ema_kimg))
-        yield Tick(state.now, _watched(d, g, batch.planted) | (probed or {}))
+        followed: dict[str, Tensor] = {}
+        if state.feedback is not None:
+            state.feedback.move(state.now.step)
+            followed = {f"d/{name}": value for name, value in state.feedback.told().items()}
+        yield Tick(state.now, _watched(d, g, batch.planted) | followed | (probed or {}))
 
 
 def _batch(state: State, pixels: Pixels, recipe: Recipe) -> Batch:
@@ -118,10 +124,13 @@ def _batch(state: State, pixels: Pixels, recipe: Recipe) -> Batch:
     G is told to draw what the real pictures show, the planted ones what those show in whose place they are put.
     """
     (real, labels), largest, planted = _received(pixels, state.compute), recipe.balance.fake_as_real, None
-    if count := most(len(real), largest):
+    if count := most(len(real), largest) or math.ceil(recipe.augment.pseudo * len(real)):
         with torch.no_grad(), state.compute.autocast():
             fakes = enlarged(state.gan.generator(_inputs(state, count, labels)), real.shape[2:])
-        real, planted = plant(real, fakes, state.d_accuracy, largest)
+        if state.feedback is not None and recipe.augment.pseudo:
+            real, planted = pseudo(real, fakes, state.feedback.p["pseudo_p"])
+        else:
+            real, planted = plant(real, fakes, state.d_accuracy, largest)
     return Batch(real, _inputs(state, len(real), labels), planted=planted, labels=labels)
 
 
@@ -400,6 +409,8 @@ def _treat(run: Run, ill: Finding, doctor: Doctor, state: State, compute: Comput
     run.set_aside(healthy)
     back = State.fresh(recipe, compute, None if healthy else origin)
     back.seconds = state.seconds
+    if back.feedback is not None and state.feedback is not None:  # D knows the drawings no less for it
+        back.feedback.restore(state.feedback.tensors())
     if healthy:
         back.take_up(run.snapshots()[healthy])
     back.save(run.state, run.id)

@@ -1,4 +1,4 @@
-"""Judging: scores, originality, tags, and the theory behind it."""
+"""Judging: scores, originality, leaks of jitter, tags, and the theory behind it."""
 
 from __future__ import annotations
 
@@ -125,6 +125,61 @@ def originality(
     for sentence in found.evidence:
         say(sentence)
     say(f"{found.figure}: pictures and their nearest; by {found.features}, after {found.nimg:,} images, seed {seed}")
+
+
+@app.command
+def leaks(
+    run: Path,
+    /,
+    *,
+    n: Annotated[int, Parameter(name=["-n", "--number"])] = 512,
+    data: Path | None = None,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    features: str = "lite0",
+    snapshot: str = "last",
+    seed: int = 0,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Does the generator draw jittered pictures (holes, odd colours, turned heads), because augmentation has leaked?
+
+    Example: `boceto leaks run -n 512`
+
+    Parameters
+    ----------
+    run
+        The run folder, of a training with augment.policy.
+    n
+        How many generated pictures to look at.
+    data
+        The dataset it was trained on, if it has moved since.
+    out
+        The figure, a .png or .jpg; in the run's figures if not given.
+    features
+        The network that jitter is seen by: lite0.
+    snapshot
+        last, best, or a name.
+    seed
+        Which latents, and which real pictures.
+    """
+    from boceto import leaks as looking
+    from boceto.terminal import Bar, console, say
+
+    with Bar("Looking", unit="pictures") as bar:
+
+        def show(what: str, done: int, of: int) -> None:
+            if not as_json:
+                bar.show(done, of, what)
+
+        how: dict[str, Any] = {"data": data, "features": features, "snapshot": snapshot, "out": out}
+        found = looking.leaks(run, n=n, **how, seed=seed, device_name=device, progress=show)
+    if as_json:
+        print_json(found.as_dict())
+        return
+    console.print(looking.rows(found), soft_wrap=False)
+    for sentence in found.evidence:
+        say(sentence)
+    say(f"{found.figure}: the most suspicious; by {found.features}, after {found.nimg:,} images, seed {seed}")
 
 
 tagger_app = app.command(App(name="tagger", help="Train a tagger on tagged drawings, and let it tag others."))

@@ -8,18 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
 from boceto import archs, recipe, sampling
 from boceto.clock import AT_LAST, Clock
+from boceto.data.prepared import Prepared
 from boceto.errors import UsageError, nearest
 from boceto.files import image_format, write_image, write_text
 from boceto.gan import GAN
+from boceto.nn.augment import NAMES, augmented
 from boceto.reporting import figures, lessons, networks, research
 from boceto.reporting.film import KINDS, film
 from boceto.reporting.page import real_pictures, reconstructions
 from boceto.runs import Run, ranking
+from boceto.scaling import levels_from_signed, to_signed
 
 BESIDE = 8  # pictures in a row
 
@@ -124,6 +128,22 @@ def summary(wish: Wish) -> list[str]:
         wide = [max(len(row[i]) for row in cells) for i in range(3)]
         lines += ["", name, *(f"  {a:{wide[0]}}  {b:>{wide[1]}}  {c:>{wide[2]}}" for a, b, c in cells)]
     return lines
+
+
+# ── datasets ──
+
+
+def _jitter(wish: Wish) -> Image.Image:
+    """Drawings as D would see them with each jitter acting, chosen and jittered by the seed."""
+    data = Prepared(wish.what[0])
+    chosen = np.random.Generator(np.random.PCG64(wish.seed)).permutation(len(data))[:BESIDE]
+    rows = {"as drawn": data.gather(chosen)}
+    signed = to_signed(torch.from_numpy(rows["as drawn"]).permute(0, 3, 1, 2))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(wish.seed)
+        for name in NAMES:
+            rows[name] = levels_from_signed(augmented(signed, [name])).permute(0, 2, 3, 1).numpy()
+    return figures.named_rows(rows)
 
 
 # ── runs ──
@@ -254,6 +274,7 @@ def _reconstructions(wish: Wish) -> Image.Image:
 _RUN = "run folder"
 _KINDS: Mapping[str, _Kind] = {
     "network": _Kind("both nets: layers, shapes, parameters", "recipe or run folder", 1, 1, _network),
+    "jitter": _Kind("drawings with each jitter of augment.policy", "prepared dataset", 1, 1, _jitter),
     "sheet": _Kind("25 new drawings", _RUN, 1, 1, _sheet),
     "rows": _Kind("generated above real drawings, at every size a growing net has had", _RUN, 1, 1, _rows),
     "reconstructions": _Kind("real drawings, and what an autoencoder makes of each", _RUN, 1, 1, _reconstructions),
