@@ -20,7 +20,7 @@ from torch.profiler import ProfilerActivity, profile
 from boceto import archs, device, recipe
 from boceto.cli import ended
 from boceto.clock import Clock
-from boceto.errors import UsageError
+from boceto.data.batches import Labelled
 from boceto.state import State
 from boceto.training import steps
 
@@ -50,8 +50,6 @@ def kind(name: str) -> str:
 def shares(source: str, changes: list[str], count: int, name: str) -> dict[str, float]:
     """Kind → share of the time of a step without a penalty."""
     asked = recipe.load(source).changed(changes)
-    if asked.data.labels:
-        raise UsageError(f"{source} wants labels, and noise, which is trained on here, has none; leave out data.labels")
     wanted = archs.build(asked).stages()[-1]
     compute = device.choose(name, wanted.recipe.train.precision)
     if compute.device.type == "cpu":
@@ -60,7 +58,7 @@ def shares(source: str, changes: list[str], count: int, name: str) -> dict[str, 
     state.now = Clock(nimg=wanted.nimg, step=1)
     batch = (state.gan.batch_at(wanted.nimg), *state.gan.image_shape)
     noise = np.random.default_rng(0).integers(0, 256, batch, np.uint8)
-    ticks = steps(state, itertools.repeat(noise), compute, wanted.recipe)
+    ticks = steps(state, itertools.repeat(Labelled.blank(noise, state.gan.c_dim)), compute, wanted.recipe)
     for _ in range(2):
         next(ticks)
     state.now = Clock(nimg=state.now.nimg, step=1)

@@ -220,7 +220,6 @@ WRONG = [
     ("compare {tmp}/file.json", 2, "is not what boceto bench writes"),
     ("compare {tmp}/foreign.json {tmp}/foreign.json", 2, "is not what boceto bench writes"),
     ("compare {tmp}/nosuch.json {tmp}/nosuch.json", 1, "nosuch.json"),
-    ("--recipes {tmp}/told.toml", 2, "told.toml wants labels"),
     ("--recipes {tmp}/told.toml,{tmp}/other/told.toml", 2, "2 that are called told"),
     ("--recipes vae-64 -o {tmp}/taken", 2, "bench.png is a folder"),
     ("compare {tmp}/large.json {bench}", 2, "too large"),
@@ -296,6 +295,14 @@ def test_operations_are_counted_where_pictures_are_planted_and_g_has_batch_norm(
     wanted = recipe.load("vanilla-48-thesis").changed(["arch.d_widths=[8]", "arch.g_widths=[8,8,4]"])
     assert wanted.balance.fake_as_real == 0.1
     assert throughput.training_flops(state_of(wanted), wanted) > 0
+
+
+def test_what_is_told_labels_is_measured_without_any(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = {"arch": {"name": "dcgan", "resolution": 16, "g_width": 4, "d_width": 4}, "data": {"labels": ["smile"]}}
+    (tmp_path / "told.toml").write_text(recipe.parse(told, "test").changed(["train.batch=4"]).to_toml())
+    line = ["--recipes", tmp_path / "told.toml", "--seconds", 0.05, "-o", tmp_path / "out", "--json"]
+    assert boceto("bench", *line) == 0
+    assert json.loads(capsys.readouterr().out)["recipes"][0]["found"]["images_per_second"] > 0
 
 
 def test_a_lazy_penalty_is_counted_as_often_as_it_comes(tiny: Recipe) -> None:

@@ -73,7 +73,7 @@ def _about(data: Prepared, compute: Compute, minutes: float) -> str:
     height, width, channels = data.shape
     return (
         f"{len(data):,} drawings of {width}×{height} in {'grey' if channels == 1 else 'colour'}, {minutes:g} minutes "
-        f"on {compute.label}: a StyleGAN2, which drew best for its time (docs/race.md)"
+        f"on {compute.label}: a StyleGAN2, narrow enough to see much in that time"
     )
 
 

@@ -99,8 +99,10 @@ class AdaIN(nn.Module):
         self.style = Equalised(nn.Linear(w_dim, 2 * channels), gain=1.0)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        scale, shift = self.style(w).float().chunk(2, dim=1)
-        var, mean = torch.var_mean(x.float(), dim=(2, 3), correction=0)  # (N, C)
-        scale = (1 + scale) * torch.rsqrt(var + 1e-5)
-        shift = shift - mean * scale  # so that the map itself is gone through once
-        return torch.addcmul(shift.to(x.dtype)[:, :, None, None], x, scale.to(x.dtype)[:, :, None, None])
+        scale, shift = self.style(w).float()[:, None].chunk(2, dim=2)  # (N, 1, C)
+        pixels = x.float().permute(0, 2, 3, 1).flatten(1, 2)  # (N, H·W, C): a view of what is channels-last
+        pixels = pixels - pixels.mean(dim=1, keepdim=True)
+        norm = torch.linalg.vector_norm(pixels, dim=1, keepdim=True)  # var_mean takes longer
+        scale = (1 + scale) * torch.rsqrt(norm.square() / pixels.shape[1] + 1e-5)
+        y: Tensor = torch.addcmul(shift, pixels, scale).to(x.dtype).unflatten(1, x.shape[2:])
+        return y.permute(0, 3, 1, 2)
