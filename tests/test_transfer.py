@@ -175,6 +175,9 @@ def test_frozen_layers_stay_and_the_others_learn(first: Run, others: Prepared, t
     assert not [name for name in came if name.startswith("generator.") and torch.equal(came[name], now[name])]
     logged = {key for line in run.read_log() for key in line if key.startswith("d/gradient/")}
     assert logged == {f"d/gradient/{name}" for name in list(begun(run).layers["discriminator"])[4:]}
+    state = begun(run)
+    optimised = {id(weight) for group in state.d_optimiser.param_groups for weight in group["params"]}
+    assert len(state.frozen) == 6 and not optimised & {id(weight) for weight in state.frozen}
     moments = {key for key in load_tensors(run.state)[0] if key.startswith("optimiser.discriminator.")}
     assert moments and not [key for key in moments if key.removeprefix("optimiser.").rpartition(".")[0] in stay]
 
