@@ -61,12 +61,15 @@ def test_the_widest_that_sees_enough_is_taken(some: Callable[..., Prepared]) -> 
     assert asked[-2] == width and any(f"width {width}" in reason for reason in choice.reasons)
 
 
-@pytest.mark.parametrize(("count", "minutes", "policy"), [(60, 1, 3), (200, 60, 3), (2_000, 60, 1), (3_000, 1, 0)])
+@pytest.mark.parametrize(
+    ("count", "minutes", "policy"), [(60, 1, 3), (200, 60, 2), (3_000, 60, 2), (3_000, 1, 0)], ids=str
+)
 def test_the_oftener_a_drawing_is_shown_the_more_jitter(
     some: Callable[..., Prepared], count: int, minutes: float, policy: int
 ) -> None:
     choice = choose(some(count), CPU, minutes, pace(1000))
     assert len(choice.recipe.augment.policy) == policy and choice.recipe.data.flip
+    assert choice.recipe.augment.adaptive is (policy == 2)
     assert ("only 60 drawings" in " ".join(choice.reasons)) is (count < 100)
 
 

@@ -32,6 +32,15 @@ HOW: dict[str, dict[str, Any]] = {
         "objective": {"loss": "relativistic", "r1_gamma": 1.0, "r2_gamma": 1.0, "r1_every": 1},
     },
     "vae": {"arch": {"g_width": 4, "d_width": 4}, "balance": {"d_turns": 2}},
+    "stylegan": {
+        "arch": {"w_dim": 8, "depth": 2, "width": 8, "stage_kimg": [0.2], "fade_share": 0.6, "keep_optimiser": True},
+        "objective": {"r1_gamma": 1.0, "r1_every": 3},
+    },
+    "stylegan2": {
+        "arch": {"w_dim": 8, "depth": 2, "width": 4, "most": 8, "path_every": 3},
+        "augment": {"policy": ["geometry"], "adaptive": True, "adapt_kimg": 1, "pseudo": 0.25},
+        "objective": {"r1_gamma": 1.0, "r1_every": 3},
+    },
     "progan": {
         "arch": {"width": 8, "stage_kimg": [0.2], "fade_share": 0.6, "fade_d": True, "keep_optimiser": True},
         "objective": {"r1_gamma": 1.0, "r1_every": 3},

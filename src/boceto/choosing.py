@@ -21,7 +21,7 @@ from boceto.recipe import Recipe
 BASE = "stylegan2-64"  # what is changed for the case at hand
 LEAST_MINUTES = 0.5
 FEW = 100  # drawings
-SOMETIMES, OFTEN = 60, 200  # how many times D is shown each of them
+OFTEN = 60  # times that D is shown each of them
 
 _WIDTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 _IMAGES = 25_000  # to be seen in a minute's training; in m minutes √m times as many
@@ -96,9 +96,8 @@ def _batched(wanted: Recipe, data: Prepared, compute: Compute) -> tuple[Recipe, 
     usual = 64 if compute.card else 32
     batch = max(4, min(usual, 2 ** int(math.log2(max(1, learned // 4)))))
     why = "as usual on a card" if compute.card else "small, so that it learns often"
-    return wanted.changed(
-        [f"train.batch={batch}"]
-    ), f"batches of {batch}: {why if batch == usual else 'so few drawings'}"
+    reason = f"batches of {batch}: {why if batch == usual else 'so few drawings'}"
+    return wanted.changed([f"train.batch={batch}"]), reason
 
 
 def _jittered(wanted: Recipe, data: Prepared, seen: float) -> tuple[Recipe, str]:
@@ -106,23 +105,16 @@ def _jittered(wanted: Recipe, data: Prepared, seen: float) -> tuple[Recipe, str]
     count = len(data)
     epochs = seen / (count - held_out(count, wanted.data.held_out))
     if count < FEW:
-        policy = ["colour", "translation", "cutout"]
-        reason = (
+        return wanted.changed(['augment.policy=["colour","translation","cutout"]']), (
             f"only {count} drawings: the strongest jitter (colour, shift, cut-out, mirrored); even so what it draws "
             f"will be close to them; a hundred or more would do much better"
         )
-    elif epochs > OFTEN:
-        policy = ["colour", "translation", "cutout"]
-        reason = f"D is shown each drawing {epochs:,.0f} times: jittered in colour, place and by cut-outs, mirrored"
-    elif epochs > SOMETIMES:
-        policy = ["translation"]
-        reason = f"D is shown each drawing {epochs:,.0f} times: shifted and mirrored"
-    else:
-        policy, reason = (
-            [],
-            f"D is shown each drawing {epochs:,.0f} times, too seldom to learn it by heart: mirrored only",
+    if epochs > OFTEN:
+        return wanted.changed(['augment.policy=["geometry","tone"]', "augment.adaptive=true"]), (
+            f"D is shown each drawing {epochs:,.0f} times: all it sees is moved, turned and tinted at random, as often "
+            f"as keeps it from knowing them by heart (ADA), and mirrored"
         )
-    return wanted.changed([f"augment.policy={policy}"]), reason
+    return wanted, f"D is shown each drawing {epochs:,.0f} times, too seldom to learn it by heart: mirrored only"
 
 
 def _classes(data: Prepared) -> int:
