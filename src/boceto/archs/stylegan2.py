@@ -38,7 +38,6 @@ from boceto.recipe import NotNegative, Recipe, Section
 
 Side = Annotated[int, Field(ge=16, le=1024)]
 _ROOT = math.sqrt(2.0)
-_FAINT = 0.1  # how strong a size's image is at first, so that it comes in as it is learned, the small ones first
 
 
 class Config(Section):
@@ -137,7 +136,7 @@ class ToImage(nn.Module):
     def __init__(self, config: Config, below: int, channels: int) -> None:
         super().__init__()
         self.style = Equalised(nn.Linear(config.w_dim, below), gain=1.0, start=1.0)
-        self.weight = nn.Parameter(torch.randn(channels, below) * _FAINT)
+        self.weight = nn.Parameter(torch.randn(channels, below))
         self.scale = 1 / math.sqrt(below)
         self.bias = nn.Parameter(torch.zeros(channels))
 
