@@ -195,6 +195,13 @@ def test_tones_do_what_they_are_called() -> None:
     torch.testing.assert_close(first, augmented(three, ["tone"]).mean(dim=1, keepdim=True), rtol=0, atol=1e-5)
 
 
+def test_a_figure_shows_every_jitter_on_drawings(data: Prepared, tmp_path: Path) -> None:
+    assert main(["figure", "jitter", str(data.folder), "-o", str(tmp_path / "jitter.png")]) == 0
+    picture = Image.open(tmp_path / "jitter.png")
+    assert picture.height == 16 * (96 + 6) + 6, "the drawings, and a row a jitter"
+    assert main(["figure", "jitter", str(tmp_path), "-o", str(tmp_path / "no.png")]) == 2
+
+
 # ── what moves p ──
 
 
