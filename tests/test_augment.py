@@ -37,6 +37,7 @@ from boceto.recipe import Recipe
 from boceto.runs import Run
 from boceto.state import State
 from boceto.training import steps
+from conftest import drawing
 from test_waiting import NothingBuilt, NothingWaits
 
 CPU = choose("cpu", "float32")
@@ -440,12 +441,12 @@ def test_the_share_is_told_with_an_interval_that_holds_it() -> None:
 
 
 @pytest.fixture(scope="module")
-def run(faces: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with cutout that has hardly begun."""
     folder = tmp_path_factory.mktemp("leaks")
     (folder / "drawings").mkdir()
-    for number, face in enumerate(faces[:100]):
-        Image.fromarray(face).resize((16, 16)).save(folder / "drawings" / f"{number:03d}.png")
+    for number in range(100):
+        drawing(number, (16, 16)).save(folder / "drawings" / f"{number:03d}.png")
     prepared = prepare(folder / "drawings", folder / "data", size=16, workers=1, duplicates="keep")
     return go(
         prepared, folder / "run", "augment.policy=['cutout', 'flip']", "data.flip=true", "train.kimg=0.016"

@@ -169,7 +169,7 @@ def leaks(
 
         def show(what: str, done: int, of: int) -> None:
             if not as_json:
-                bar.show(done, of, what)
+                bar.show(done, of)
 
         how: dict[str, Any] = {"data": data, "features": features, "snapshot": snapshot, "out": out}
         found = looking.leaks(run, n=n, **how, seed=seed, device_name=device, progress=show)
