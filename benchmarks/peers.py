@@ -24,9 +24,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 HERE = Path(__file__).resolve()
@@ -139,37 +137,16 @@ def keras(network: str, batch: int, policy: str) -> Step:
 def lightweight(batch: int) -> Step:
     """lightweight-gan's own training step with its own settings for a small set."""
     import torch
+    from lightweight import trainer
 
-    if find_spec("torchvision") is None:  # it saves and reads pictures with it, no step needs it
-        for name in ("torchvision", "torchvision.transforms"):
-            sys.modules[name] = ModuleType(name)
-        sys.modules["torchvision"].transforms = sys.modules["torchvision.transforms"]  # type: ignore[attr-defined]
-    here: Any = lambda self, *_, **__: self  # noqa: E731
-    torch.Tensor.cuda, torch.nn.Module.cuda = here, here  # type: ignore[method-assign]
-    torch.cuda.is_available, there = (lambda: True), torch.cuda.is_available  # asked once, as it is imported
-    from lightweight_gan import lightweight_gan as theirs  # type: ignore[import-not-found]
-
-    torch.cuda.is_available = there
-    theirs.torch = SimpleNamespace(**{**vars(torch), "device": lambda *_: torch.device("cpu")})
-    where = Path(sys.argv[0]).parent / "scratch"
-    trainer = theirs.Trainer(
-        base_dir=where,
-        image_size=64,
-        batch_size=batch,
-        aug_prob=0.3,
-        use_aim=False,
-        save_every=10**9,
-        evaluate_every=10**9,
-    )
-    trainer.init_GAN()
+    theirs = trainer(HERE.parent / "scratch", 64, batch)
 
     def pictures() -> Iterator[torch.Tensor]:
         while True:
             yield torch.rand(batch, 3, 64, 64)
 
-    trainer.loader = pictures()
-    trainer.steps = 1  # no saving before the first step
-    return lambda: trainer.train()
+    theirs.loader = pictures()
+    return lambda: theirs.train()
 
 
 # ── turns ──

@@ -24,11 +24,13 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:  # the Python of lightweight-gan has no boceto
+    from boceto.recipe import Recipe
 
 HERE = Path(__file__).resolve()
 MARKS, SHOWN, LIGHTWEIGHT = 8, 48, "lightweight-gan"
@@ -56,32 +58,19 @@ Images = NDArray[np.uint8]
 
 def divided(data: Path, out: Path) -> tuple[Path, Path]:
     """OUT/learned and OUT/held-out, prepared datasets of all drawings of DATA between them."""
+    from boceto.bench.pictures import written
     from boceto.data.prepared import Prepared
 
     whole = Prepared(data)
     learned, held = whole.split(min(2000, len(whole) * 2 // 7))
     folders = out / "learned", out / "held-out"
     for part, folder in zip((learned, held), folders, strict=True):
-        if not folder.exists():
+        if not (folder / "manifest.json").exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of a race that was stopped in the middle of this
             records = whole.records()
-            _write(folder, part, [records[number] for number in part.numbers])
+            shown = ((records[number], part.gather([i])[0]) for i, number in enumerate(part.numbers))
+            written(folder, whole.folder.name, part.shape, shown)
     return folders
-
-
-def _write(folder: Path, part: Any, records: Sequence[Any]) -> None:
-    from boceto.data.containers import Folder
-    from boceto.data.examining import Options, Verdict
-    from boceto.data.framing import Frame
-    from boceto.data.sources import Source
-    from boceto.data.writing import Writer
-
-    height, width, channels = part.shape
-    folder.mkdir(parents=True)
-    frame = Frame(height=height, width=width, grey=channels == 1)
-    with Writer(folder, Options(frame=frame, duplicates="keep"), "race", []) as writer:
-        for number, record in enumerate(records):
-            writer.take(Verdict(record, part.gather([number])[0]))
-        writer.finish(Source(Folder(folder), ()), [])
 
 
 # ── contenders ──
@@ -90,48 +79,41 @@ def _write(folder: Path, part: Any, records: Sequence[Any]) -> None:
 def ours(name: str, out: Path, learned: Path, minutes: float) -> None:
     """A recipe of boceto's, with a snapshot at about every eighth of the minutes."""
     import boceto
-    from boceto import archs, choosing, device, recipe, trial
-    from boceto.data.prepared import Prepared
+    from boceto import archs, device, recipe, trial
+    from boceto.files import write_text
 
     folder = out / Path(name).stem
     if folder.exists():
         boceto.resume(folder)
         return
-    data = Prepared(learned)
-    wanted = choosing.choose(data, device.choose("auto"), minutes).recipe if name == "auto" else recipe.load(name)
+    wanted = recipe.load(name) if name != "auto" else _chosen(learned, minutes)
     last = archs.build(wanted).stages()[-1]
     speed = trial.speed(last.recipe, device.choose("auto", wanted.train.precision), last.nimg)
     changes = [f"train.minutes={minutes}", "train.kimg=1e6", "data.held_out=0", "watch.scored=0"]
     changes += [f"watch.snapshot_kimg={max(0.1, speed * minutes * 60 / MARKS / 1000):.2f}"]
-    boceto.train(name, learned, folder, changes=changes)
+    write_text(file := out / f"{folder.name}.toml", wanted.to_toml())
+    boceto.train(file, learned, folder, changes=changes)
+
+
+def _chosen(learned: Path, minutes: float) -> Recipe:
+    from boceto import choosing, device
+    from boceto.data.prepared import Prepared
+
+    choice = choosing.choose(Prepared(learned), device.choose("auto"), minutes)
+    print(*choice.reasons, sep="\n")
+    return choice.recipe
 
 
 def lightweight(out: Path, learned: Path, minutes: float) -> None:
     """In the Python of lightweight-gan: train so long, leaving 1,000 pictures of its averaged G at every mark."""
-    from importlib.util import find_spec
-
     import torch
+    from lightweight import trainer
 
-    if find_spec("torchvision") is None:  # it saves and reads pictures with it, no step needs it
-        for name in ("torchvision", "torchvision.transforms"):
-            sys.modules[name] = ModuleType(name)
-        sys.modules["torchvision"].transforms = sys.modules["torchvision.transforms"]  # type: ignore[attr-defined]
-    here: Any = lambda self, *_, **__: self  # noqa: E731
-    torch.Tensor.cuda, torch.nn.Module.cuda = here, here  # type: ignore[method-assign]
-    torch.cuda.is_available, there = (lambda: True), torch.cuda.is_available  # asked once, as it is imported
-    from lightweight_gan import lightweight_gan as theirs  # type: ignore[import-not-found]
-
-    torch.cuda.is_available = there
-    theirs.torch = SimpleNamespace(**{**vars(torch), "device": lambda *_: torch.device("cpu")})
     torch.manual_seed(0)
     batch, folder = 16, out / LIGHTWEIGHT
     folder.mkdir(parents=True, exist_ok=True)
     pictures = np.concatenate([np.load(path) for path in sorted(learned.glob("images-*.npy"))])
-    trainer = theirs.Trainer(
-        base_dir=folder / "its-own", image_size=pictures.shape[1], batch_size=batch, aug_prob=0.3, use_aim=False,
-        save_every=10**9, evaluate_every=10**9,
-    )  # fmt: skip
-    trainer.init_GAN()
+    theirs = trainer(folder / "its-own", pictures.shape[1], batch)
 
     def loader() -> Iterator[Any]:
         random = np.random.Generator(np.random.PCG64(0))
@@ -140,20 +122,20 @@ def lightweight(out: Path, learned: Path, minutes: float) -> None:
             chosen = np.where(random.random((batch, 1, 1, 1)) < 0.5, chosen[:, :, ::-1], chosen)
             yield torch.from_numpy(chosen.copy()).permute(0, 3, 1, 2).float() / 255
 
-    trainer.loader, trainer.steps = loader(), 1  # no saving before the first step
+    theirs.loader = loader()
     spent, step = 0.0, 0
     torch.manual_seed(0)
-    latents = torch.randn(1000, trainer.GAN.latent_dim)
+    latents = torch.randn(1000, theirs.GAN.latent_dim)
     for mark in range(1, MARKS + 1):
         while spent < minutes * 60 * mark / MARKS:
             began = time.monotonic()
-            trainer.train()
+            theirs.train()
             step += 1
             spent += time.monotonic() - began
         with torch.no_grad():
-            drawn = torch.cat([trainer.GAN.GE.eval()(part) for part in latents.split(50)])
+            drawn = torch.cat([theirs.GAN.GE.eval()(part) for part in latents.split(50)])
         levels = (drawn.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
-        seen = step * batch * trainer.gradient_accumulate_every
+        seen = step * batch * theirs.gradient_accumulate_every
         np.savez(folder / f"{mark}.npz", images=levels, nimg=seen, seconds=spent)
         print(f"{LIGHTWEIGHT}: {spent / 60:.1f} min, {seen:,} images", flush=True)
 

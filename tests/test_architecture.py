@@ -26,7 +26,7 @@ SOURCE = Path(boceto.__file__).parent
 FLOORS = [
     ["version", "errors"],
     ["recipe", "clock", "device", "energy", "files", "objectives", "balance", "nn", "workers", "scaling"],
-    ["gan"],
+    ["gan", "sized"],
     ["growth"],
     ["archs", "data", "runs", "probing"],
     ["tagger"],

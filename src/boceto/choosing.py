@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from boceto import archs, recipe, trial
-from boceto.archs.stylegan2 import Config
 from boceto.data.prepared import Prepared, held_out
 from boceto.device import Compute
 from boceto.errors import UsageError
@@ -127,26 +126,21 @@ def _classes(data: Prepared) -> int:
 def _widened(wanted: Recipe, compute: Compute, minutes: float, speed: Speed) -> tuple[Recipe, str, float]:
     """The widest nets that still see enough pictures in the time (both grow with its root), and how many they see."""
     enough = _IMAGES * math.sqrt(minutes)
-    chosen, seen = None, 0.0
+    chosen, seen = wanted, 0.0
     for width in _WIDTHS:
         wider = wanted.changed([f"arch.width={width}", f"arch.most={min(512, 8 * width)}"])
         images = speed(wider, compute) * minutes * 60
-        if chosen is not None and images < enough:
-            break
-        chosen, seen = wider, images
+        if images >= enough or width == _WIDTHS[0]:
+            chosen, seen = wider, images
         if images < enough:
             break
-    assert chosen is not None
     if seen < _FEWEST_IMAGES:
-        config = archs.configure(wanted)
-        assert isinstance(config, Config)
-        height, width = config.size
         raise UsageError(
-            f"in {minutes:g} minutes even a small net sees only {seen:,.0f} pictures of {width}×{height} here, too few "
+            f"in {minutes:g} minutes even a small net sees only {seen:,.0f} pictures of this size here, too few "
             f"to learn from; give it {math.ceil(minutes * _FEWEST_IMAGES / seen):,} minutes or prepare smaller ones"
         )
     reason = (
         f"width {chosen.arch['width']}: it sees about {seen / 1000:,.0f} thousand pictures in the time, and "
-        f"{enough / 1000:,.0f} thousand are wanted; wider nets draw finer, but slower"
+        f"{enough / 1000:,.0f} thousand are wanted; a wider net would see fewer"
     )
     return chosen, reason, seen

@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from boceto.clock import Clock
@@ -26,18 +26,9 @@ from boceto.errors import UsageError
 from boceto.gan import GAN, Stage
 from boceto.nn.sizes import maps
 from boceto.recipe import Long, Recipe, Section
+from boceto.sized import Size, both
 
 Pictures = Annotated[int, Field(ge=1, le=65536)]  # in a batch
-
-
-def _sides(given: Any) -> Any:
-    sides = given if isinstance(given, list | tuple) else (given, given)
-    if len(sides) != 2 or not all(type(side) is int and 1 <= side <= 65536 for side in sides):
-        raise ValueError("give a side in pixels, or two in brackets: [height, width]")
-    return given
-
-
-Size = Annotated[int | tuple[int, int], BeforeValidator(_sides)]
 
 
 class Config(Section):
@@ -68,8 +59,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _grows(self) -> Config:
-        if self.base is not None and not all(2 <= side <= 16 for side in _both(self.base)):
-            raise ValueError(f"base = {_told(_both(self.base))}: the smallest map has sides from 2 to 16 pixels")
+        if self.base is not None and not all(2 <= side <= 16 for side in both(self.base)):
+            raise ValueError(f"base = {_told(both(self.base))}: the smallest map has sides from 2 to 16 pixels")
         try:
             low, narrow = self.smallest
         except ValueError as error:
@@ -91,12 +82,12 @@ class Config(Section):
     @property
     def size(self) -> tuple[int, int]:
         """(H, W) of the pictures at the last stage."""
-        return _both(self.resolution)
+        return both(self.resolution)
 
     @property
     def smallest(self) -> tuple[int, int]:
         """(h, w) of the smallest map; raises ValueError, in words for a person, if the pictures have none."""
-        return maps(*self.size)[0] if self.base is None else _both(self.base)
+        return maps(*self.size)[0] if self.base is None else both(self.base)
 
     def sides(self) -> list[int]:
         """Picture sides (heights) of the stages: [8, 16, 32, 64]."""
@@ -107,10 +98,6 @@ class Config(Section):
         """What a batch adds to α, in a stage of so many."""
         assert self.fade_share is not None
         return (1 - self.alpha_start) / (self.fade_share * batches)
-
-
-def _both(side: int | tuple[int, int]) -> tuple[int, int]:
-    return side if isinstance(side, tuple) else (side, side)
 
 
 def _told(size: tuple[int, int]) -> str:

@@ -22,51 +22,35 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from typing import Annotated, Any, Literal, TypeVar, final
+from typing import ClassVar, TypeVar, final
 
 import torch
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from boceto.gan import GAN
 from boceto.nn.layers import Conv2d
-from boceto.nn.sizes import maps
-from boceto.recipe import Recipe, Section
+from boceto.recipe import Recipe
+from boceto.sized import Doubling
 
-Side = Annotated[int, Field(ge=32, le=512)]
 _SLOPE = 0.2
 Named = tuple[str, nn.Module]
 L = TypeVar("L", nn.Linear, nn.Conv2d)
 
 
-class Config(Section):
+class Config(Doubling):
     """Sizes of an R3GAN."""
 
-    resolution: Side | tuple[Side, Side] = Field(64, description="side of the pictures, or [height, width], 32 to 512")
-    channels: Literal[1, 3] = Field(3, description="1 = grey, 3 = colour")
+    LEAST: ClassVar[int] = 32
+    LARGEST: ClassVar[int] = 512
+
     z_dim: int = Field(64, ge=1, le=4096)
-    width: int = Field(64, ge=1, le=2048, description="filters at the largest map; doubled towards the smallest")
-    most: int = Field(512, ge=1, le=2048, description="filters at most")
     expansion: int = Field(2, ge=1, le=8, description="how much wider a block is inside")
     group: int = Field(16, ge=0, le=4096, description="channels that a 3×3 convolution mixes at most; 0 = all")
     blocks: int = Field(2, ge=1, le=8, description="residual blocks a stage")
 
-    @field_validator("resolution", mode="before")
-    @classmethod
-    def _in_range(cls, resolution: Any) -> Any:
-        sides = list(resolution) if isinstance(resolution, list | tuple) else [resolution] * 2
-        if len(sides) != 2 or not all(type(side) is int and 32 <= side <= 512 for side in sides):
-            raise ValueError("r3gan draws at a side of 32 to 512 pixels, or at [height, width] of such sides")
-        return resolution
-
     @model_validator(mode="after")
-    def _goes_together(self) -> Config:
-        try:
-            self.maps()
-        except ValueError as error:
-            raise ValueError(f"resolution: {error}") from error
-        if self.most < self.width:
-            raise ValueError(f"most = {self.most} is less than width = {self.width}; it bounds what width doubles to")
+    def _divides(self) -> Config:
         for width, (height, _) in zip(self.filters(), self.maps(), strict=True):
             wide = width * self.expansion
             if wide % min(self.group or wide, wide):
@@ -75,20 +59,6 @@ class Config(Section):
                     f"use a width and a most that it divides, or group = 0"
                 )
         return self
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(H, W)"""
-        return self.resolution if isinstance(self.resolution, tuple) else (self.resolution, self.resolution)
-
-    def maps(self) -> list[tuple[int, int]]:
-        """Sides (h, w) of the maps, the smallest first."""
-        return maps(*self.size)
-
-    def filters(self) -> list[int]:
-        """Channels of each of the maps."""
-        count = len(self.maps())
-        return [min(self.most, self.width << (count - 1 - level)) for level in range(count)]
 
     def depth(self) -> int:
         """Residual blocks in a net."""

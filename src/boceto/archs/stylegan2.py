@@ -21,63 +21,37 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Annotated, ClassVar, Literal, final
+from typing import Annotated, ClassVar, final
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor, nn
 
 from boceto.clock import Clock
 from boceto.gan import GAN, Batch, Terms
 from boceto.nn import products
 from boceto.nn.layers import Equalised, MinibatchStd
-from boceto.nn.sizes import maps
 from boceto.nn.styles import Mapping, Noise, mixed
-from boceto.recipe import NotNegative, Recipe, Section
+from boceto.recipe import NotNegative, Recipe
+from boceto.sized import Doubling
 
-Side = Annotated[int, Field(ge=16, le=1024)]
 _ROOT = math.sqrt(2.0)
 
 
-class Config(Section):
+class Config(Doubling):
     """Sizes of a StyleGAN2; the defaults are the paper's widths at 64 px and its regularisers."""
 
-    resolution: Side | tuple[Side, Side] = Field(64, description="side of the picture, or [height, width]")
-    channels: Literal[1, 3] = Field(3, description="1 = grey, 3 = colour")
     z_dim: int = Field(512, ge=1, le=4096)
     w_dim: int = Field(512, ge=1, le=4096, description="length of the intermediate latent")
     depth: int = Field(8, ge=1, le=16, description="dense layers from z to w")
     mapping_rate: Annotated[float, Field(gt=0, le=1)] = Field(0.01, description="how much slower those learn")
-    width: int = Field(256, ge=1, le=1024, description="filters on the largest map, doubled on each smaller one")
-    most: int = Field(512, ge=1, le=2048, description="filters on any map at the most")
+    width: int = Field(256, ge=1, le=2048, description="filters on the largest map, doubled on each smaller one")
     noise: bool = Field(True, description="noise for each pixel")
     mixing: Annotated[float, Field(ge=0, le=1)] = Field(0.9, description="share of pictures of two mixed styles")
     path_weight: NotNegative = Field(2.0, description="strength of path length regularisation; 0 = none")
     path_every: int = Field(8, ge=1, description="steps from one to the next")
     group: int = Field(4, ge=1, description="pictures that the minibatch deviation is taken of")
-
-    @model_validator(mode="after")
-    def _fits(self) -> Config:
-        try:
-            self.maps()
-        except ValueError as error:
-            raise ValueError(f"resolution: {error}") from error
-        return self
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(H, W)"""
-        return self.resolution if isinstance(self.resolution, tuple) else (self.resolution, self.resolution)
-
-    def maps(self) -> list[tuple[int, int]]:
-        """Sides of the maps, the smallest first."""
-        return maps(*self.size)
-
-    def filters(self) -> list[int]:
-        """Filters on each of the maps."""
-        count = len(self.maps())
-        return [min(self.most, self.width << (count - 1 - level)) for level in range(count)]
 
 
 # ── convolutions that change the size ──

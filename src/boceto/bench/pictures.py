@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from boceto.bench.account import Data
 from boceto.data import preparing, sketchbook
@@ -26,13 +28,20 @@ def noise(folder: Path, count: int, shape: tuple[int, int, int], seed: int = 0) 
 
     Written picture by picture, as ``prepare`` writes: no more than one is in memory. Raises Fault if there is no room.
     """
+    random, record = np.random.Generator(np.random.PCG64(seed)), Record("noise.png")
+    return written(folder, "noise", shape, ((record, random.integers(0, 256, shape, np.uint8)) for _ in range(count)))
+
+
+def written(
+    folder: Path, origin: str, shape: tuple[int, int, int], pictures: Iterable[tuple[Record, NDArray[np.uint8]]]
+) -> Prepared:
+    """Pictures, uint8 (H, W, C), with what is known of them, as a prepared dataset in the new folder ``folder``."""
     height, width, channels = shape
     folder.mkdir(parents=True)
     frame = Frame(height=height, width=width, grey=channels == 1)
-    random, record = np.random.Generator(np.random.PCG64(seed)), Record("noise.png")
-    with Writer(folder, Options(frame=frame, duplicates="keep"), "noise", []) as writer:
-        for _ in range(count):
-            writer.take(Verdict(record, random.integers(0, 256, shape, np.uint8)))
+    with Writer(folder, Options(frame=frame, duplicates="keep"), origin, []) as writer:
+        for record, pixels in pictures:
+            writer.take(Verdict(record, pixels))
         writer.finish(Source(Folder(folder), ()), [])
     return Prepared(folder)
 
