@@ -83,12 +83,12 @@ ALL = {
     "balance": {"fake_as_real": 0.25, "d_turns": 2},
     "augment": {"policy": ["colour", "translation", "cutout"]},
     "train": {"batch": 8, "precision": "float32"},
-    "watch": {"log_kimg": 0.032},
+    "watch": {"log_kimg": 0.016},
 }
 
 
-def trained(name: str, device: str, count: int = 5) -> None:
-    """Steps of an architecture with all that can be asked of it, its means kept; a log line is due now and then."""
+def trained(name: str, device: str, count: int = 2) -> None:
+    """Steps of an architecture with all that can be asked of it; every second has a penalty and a line of the log."""
     table: dict[str, Any] = {"arch": {"name": name, **TINY[name]}, **ALL}
     if name == "vae":
         table = {key: part for key, part in table.items() if key not in ("objective", "balance", "augment")}
