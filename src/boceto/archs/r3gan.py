@@ -1,4 +1,4 @@
-"""R3GAN (Huang et al. 2024, "The GAN is dead; long live the GAN! A Modern Baseline GAN", configs D and E of its roadmap).
+"""R3GAN (Huang et al. 2024, "The GAN is dead; long live the GAN! A Modern Baseline GAN", its configs D and E).
 
 z (N, z_dim) → image (N, C, H, W) → logit (N,). No normalisation anywhere: a relativistic loss with both
 penalties (the recipe's ``[objective]``) and residual blocks that begin as nothing keep it level.
