@@ -201,7 +201,7 @@ def test_impatient_interrupts_end_it_all_the_same(tmp_path: Path) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGINT)
             try:
-                _, complaint = process.communicate(timeout=60)
+                _, complaint = process.communicate(timeout=240)
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)

@@ -103,7 +103,7 @@ def test_interrupting_saves_and_says_how_to_go_on(tiny: Recipe, data: Prepared, 
         while not (out / "log.jsonl").exists() or not (out / "log.jsonl").read_text():
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        said, complained = process.communicate(timeout=60)
+        said, complained = process.communicate(timeout=240)
     assert process.returncode == 0, complained
     assert "boceto resume" in said and not complained
     run = Run(out)
