@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 # A test process computes on one thread: many small steps gain nothing from more, and several processes share the cores.
@@ -16,6 +17,9 @@ from boceto import recipe
 from boceto.data.prepared import Prepared
 from boceto.data.preparing import prepare
 from boceto.recipe import Recipe
+
+# Begun in a shell's background, it would ignore Ctrl-C, and so would every process that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TINY = {
     "arch": {"name": "dcgan", "resolution": 16, "channels": 3, "z_dim": 8, "g_width": 4, "d_width": 4},

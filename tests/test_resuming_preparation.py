@@ -187,15 +187,15 @@ def test_impatient_interrupts_end_it_all_the_same(tmp_path: Path) -> None:
         drawing(i, (1200, 900)).save(folder / f"{i:04d}.jpg")
     for i in range(40, 6000):  # more than a busy machine gets done meanwhile
         (folder / f"{i:04d}.jpg").hardlink_to(folder / f"{i % 40:04d}.jpg")
-    for gap in (0.05, 0.1):
-        out = tmp_path / f"data{gap}"
+    for begun, gap in ((2, 0.05), (2, 0.1), (0.3, 0.1)):  # s: workers are at work, or on their way
+        out = tmp_path / f"data{begun}{gap}"
         words = [sys.executable, "-m", "boceto", "prepare", str(folder), "-o", str(out), "--workers", "2"]
         with subprocess.Popen(
             words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True, text=True
         ) as process:
-            while not (tmp_path / f".data{gap}.partial" / "checkpoint.json").exists():
+            while not (tmp_path / f".data{begun}{gap}.partial" / "checkpoint.json").exists():
                 time.sleep(0.01)
-            time.sleep(2)  # until the workers are at work
+            time.sleep(begun)
             os.killpg(process.pid, signal.SIGINT)
             time.sleep(gap)
             with contextlib.suppress(ProcessLookupError):

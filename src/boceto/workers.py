@@ -45,7 +45,8 @@ def spread(task: Callable[[T], R], parts: Iterable[T], workers: int | None = Non
     waiting: deque[Future[R]] = deque()
     try:
         for part in parts:
-            waiting.append(pool.submit(task, part))
+            with _born_deaf():
+                waiting.append(pool.submit(task, part))
             if len(waiting) > 2 * workers:
                 yield waiting.popleft().result()
         while waiting:
@@ -70,7 +71,7 @@ def apart(task: Callable[..., R], *arguments: object) -> R:
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(theirs, task, arguments), daemon=True)
     try:
-        with _deaf():  # which it inherits, so that Ctrl-C is quiet while it starts
+        with _born_deaf():
             process.start()
         theirs.close()
         succeeded, answer = ours.recv()
@@ -156,9 +157,25 @@ def _deaf() -> Iterator[None]:
         signal.signal(signal.SIGINT, earlier or signal.SIG_DFL)
 
 
+@contextlib.contextmanager
+def _born_deaf() -> Iterator[None]:
+    """Processes started meanwhile do not hear Ctrl-C, which would find them importing; here it is heard afterwards."""
+    if sys.platform == "win32":
+        with _deaf():
+            yield
+        return
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
+
+
 def _belong_to_parent() -> None:
     """Leave Ctrl-C, which reaches workers too, to the parent; and end when the parent has been killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # what ``_born_deaf`` handed on
     parent = multiprocessing.parent_process()
     if parent is not None:
         sentinel = parent.sentinel
