@@ -350,7 +350,7 @@ def test_only_what_differs_is_told(home: Path) -> None:
         "balance.d_turns": [1, {"0": 2, "1": 1}],
         "train.d_lr": [2e-4, 1e-3],
     }, "a default that is written out is no difference"
-    assert compared.alike["train.seed"] == 0 and compared.alike["drawings"] == "data"
+    assert compared.alike["train.seed"] == 0 and compared.alike["drawings' folder"] == "data"
     assert differing.setting_rows(compared)["balance.d_turns"] == ["1", "0 = 2, 1 = 1"]
     assert differing.setting_rows(compared)["train.d_lr"] == ["0.0002", "0.001"]
 

@@ -135,9 +135,10 @@ def _widened(wanted: Recipe, compute: Compute, minutes: float, speed: Speed) -> 
         if images < enough:
             break
     if seen < _FEWEST_IMAGES:
+        time = f"{minutes:g} minute{'s' * (minutes != 1)}"
         raise UsageError(
-            f"in {minutes:g} minutes even a small net sees only {seen:,.0f} pictures of this size here, too few "
-            f"to learn from; give it {math.ceil(minutes * _FEWEST_IMAGES / seen):,} minutes or prepare smaller ones"
+            f"in {time} even a small net sees only {seen:,.0f} pictures of this size here, too few to "
+            f"learn from; give it {math.ceil(minutes * _FEWEST_IMAGES / seen):,} minutes or prepare smaller ones"
         )
     reason = (
         f"width {chosen.arch['width']}: it sees about {seen / 1000:,.0f} thousand pictures in the time, and "

@@ -132,6 +132,27 @@ def choose(device: str = "auto", precision: str = "auto") -> Compute:
     return Compute(torch.device(device), dtype, f"{_name(device)}, {str(dtype).removeprefix('torch.')}")
 
 
+_GLANCE_S = 0.3
+
+
+def crowded(compute: Compute) -> str:
+    """In a sentence, whether other programs take cores that this one wants to compute on; empty if not. It looks for
+    a moment. Every layer waits for the last of its threads, so that one that shares its core slows them all.
+    """
+    threads = torch.get_num_threads()
+    if compute.device.type != "cpu" or threads < 2:
+        return ""
+    busy = sum(psutil.cpu_percent(_GLANCE_S, percpu=True)) / 100
+    cores = psutil.cpu_count() or 1
+    free = max(1, cores - round(busy))
+    if threads <= free:
+        return ""
+    return (
+        f"other programs keep {busy:.1f} of {cores} cores busy, and threads wait for one another: with "
+        f"OMP_NUM_THREADS={free} before the command it may be quicker"
+    )
+
+
 class Stopwatch:
     """The time from ``start`` to ``stop``, added up, as the device sees it: from when it has done all that it was told
     before the one, to the same of the other. On a GPU that has still enough to do in between, that is nothing.
@@ -217,4 +238,5 @@ def _name(device: str) -> str:
     if device == "mps":
         return "GPU (Apple MPS)"
     amx = " with AMX" if getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)() else ""
-    return f"CPU ({platform.machine()}{amx}, {torch.get_num_threads()} threads)"
+    threads = torch.get_num_threads()
+    return f"CPU ({platform.machine()}{amx}, {threads} thread{'s' * (threads != 1)})"

@@ -156,8 +156,9 @@ def _go(
     """Train it as ``wanted``; settings ``given`` by hand are no longer the doctor's."""
     gan, say = archs.build(wanted), announce or (lambda line: None)
     say(f"{wanted.arch['name']} on {compute.label}, {len(data):,} pictures, batch {_told(gan.batch_sizes)}")
-    if gan.notice:
-        say(gan.notice)
+    for notice in (gan.notice, device.crowded(compute)):
+        if notice:
+            say(notice)
     half = max(gan.batch_sizes) // 2
     narrower = f"{_with_batch(wanted, half)}, or a narrower network" if half else "a narrower network"
     scorers = [scoring.sliced] if wanted.watch.scored else []

@@ -65,6 +65,8 @@ def bench(
     _require_folder(folder)
     busy = f"another benchmark is on its way to {folder}, and both would be slowed; wait for it"
     with alone(folder / _LOCK, busy), _scratch() as scratch:
+        if crowd := device.crowded(compute):
+            announce(crowd)
         rows = _trained(tasks, scratch, announce)
         points, ended = _swept(device_name, CONVOLUTION_ALONE_S if conv else CONVOLUTION_S, announce)
         data = None if conv else _data(scratch, announce)

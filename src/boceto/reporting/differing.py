@@ -106,7 +106,7 @@ def _surroundings(run: Run) -> dict[str, Any]:
     """What a run was begun with beside its recipe."""
     about = run.about
     told = {
-        "drawings": Path(str(about["data"]["folder"])).name,
+        "drawings' folder": Path(str(about["data"]["folder"])).name,
         "drawings' hash": str(about["data"]["content_hash"])[:_HASH],
         "number of drawings": about["data"]["pictures"],
         "of them held out": run.held_out,
