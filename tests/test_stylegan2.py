@@ -103,6 +103,22 @@ def test_scaling_maps_is_modulating_weights() -> None:
         torch.testing.assert_close(layer(x, w)[i : i + 1], F.leaky_relu(y, 0.2), rtol=1e-4, atol=1e-5)
 
 
+def test_small_weights_draw_the_same_fainter_and_turn_further_with_a_step() -> None:
+    large = built("arch.noise=false", "arch.mixing=0").generator
+    small = built("arch.noise=false", "arch.mixing=0", "arch.init_std=0.1").generator
+    z = torch.randn(4, 8)
+    torch.testing.assert_close(small(z), 0.1 * large(z), rtol=1e-3, atol=1e-4)
+    turned = []
+    for net in (large, small):
+        weight = net.convolve[1].weight
+        before = weight.detach().flatten().clone()
+        step = torch.optim.Adam([weight], 0.01, betas=(0.0, 0.99))
+        net(z).square().mean().backward()
+        step.step()
+        turned.append(1 - torch.cosine_similarity(before, weight.detach().flatten(), dim=0))
+    assert turned[1] > 20 * turned[0] > 0
+
+
 def test_enlarging_and_reducing_are_folded_into_the_weights() -> None:
     torch.manual_seed(1)
     x, weight = torch.randn(2, 5, 6, 4), torch.randn(3, 5, 3, 3)

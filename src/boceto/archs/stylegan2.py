@@ -13,6 +13,9 @@ Modulating the weights for each picture is the same as scaling what goes into th
 which needs no convolution of its own for each picture, nor any compiled operation. Enlarging or reducing is folded into
 the weights (nearest ×2 before, mean ÷2 after): a kernel 4×4 of stride 2 does both at 4/9 of the cost.
 
+Demodulated, weights of any size draw the same. But a step of Adam has a size of its own: weights of a fifth
+(``init_std``) turn five times as far with it, and less and less as they grow. In a short training that decides.
+
 Style mixing (Karras et al. 2019, §3.1), truncation in W, lazy R1 by ``objective``, path length by ``path_weight``.
 Labels: G's mapping takes them beside z, D's logit gains ⟨embedding, features⟩ / √dim (Miyato & Koyama 2018).
 """
@@ -52,6 +55,9 @@ class Config(Doubling):
     path_weight: NotNegative = Field(2.0, description="strength of path length regularisation; 0 = none")
     path_every: int = Field(8, ge=1, description="steps from one to the next")
     group: int = Field(4, ge=1, description="pictures that the minibatch deviation is taken of")
+    init_std: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="deviation of the weights of G's convolutions at first; smaller ones learn as much quicker"
+    )
 
 
 # ── convolutions that change the size ──
@@ -84,7 +90,7 @@ class Styled(nn.Module):
         super().__init__()
         self.up = up
         self.style = Equalised(nn.Linear(config.w_dim, below), gain=1.0, start=1.0)
-        self.weight = nn.Parameter(torch.randn(width, below, 3, 3))
+        self.weight = nn.Parameter(config.init_std * torch.randn(width, below, 3, 3))
         self.scale = 1 / math.sqrt(below * 9)
         self.bias = nn.Parameter(torch.zeros(width))
         self.noise = Noise(*side) if config.noise else None
@@ -110,7 +116,7 @@ class ToImage(nn.Module):
     def __init__(self, config: Config, below: int, channels: int) -> None:
         super().__init__()
         self.style = Equalised(nn.Linear(config.w_dim, below), gain=1.0, start=1.0)
-        self.weight = nn.Parameter(torch.randn(channels, below))
+        self.weight = nn.Parameter(config.init_std * torch.randn(channels, below))
         self.scale = 1 / math.sqrt(below)
         self.bias = nn.Parameter(torch.zeros(channels))
 
