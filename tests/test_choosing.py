@@ -84,7 +84,7 @@ def test_what_prepare_proposes_can_be_chosen(some: Callable[..., Prepared], size
 
 def test_r1_follows_pixels_and_batch(some: Callable[..., Prepared]) -> None:
     small, large = (choose(some(200, shape), CPU, 10, pace(1000)).recipe for shape in ((16, 16, 3), (32, 16, 3)))
-    assert small.train.batch == large.train.batch == 32
+    assert small.train.batch == large.train.batch == 16
     assert large.objective.r1_gamma == pytest.approx(2 * small.objective.r1_gamma, rel=1e-3)
     assert archs.build(large).image_shape == (3, 32, 16)
     assert choose(some(20), CPU, 10, pace(1000)).recipe.train.batch == 4

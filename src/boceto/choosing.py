@@ -25,7 +25,7 @@ OFTEN = 60  # times that D is shown each of them
 _WIDTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 _IMAGES = 25_000  # to be seen in a minute's training; in m minutes √m times as many
 _FEWEST_IMAGES = 10_000  # fewer than that will not do
-_GAMMA = 0.5  # R1 at 64×64 pixels and batches of 32; it grows with pixels, and falls with the batch
+_GAMMA = 0.1  # R1 at 64×64 pixels and batches of 16; it grows with pixels, and falls with the batch
 _CLASSES, _OF_A_CLASS = 64, 30  # of drawings: classes at most, pictures in each at least, to be drawn by class
 _TRIAL_S = 1.5
 
@@ -59,9 +59,9 @@ def choose(data: Prepared, compute: Compute, minutes: float, speed: Speed | None
     if classes := _classes(data):
         wanted = wanted.changed(['data.labels=["class"]'])
         why.append(f"its {classes} classes: G is told which to draw")
-    gamma = _GAMMA * height * width / 64**2 * 32 / wanted.train.batch
+    gamma = _GAMMA * height * width / 64**2 * 16 / wanted.train.batch
     wanted = wanted.changed([f"objective.r1_gamma={gamma:.4g}"])
-    why.append(f"R1 {gamma:.3g}: {_GAMMA:g} at 64×64 in batches of 32, more for more pixels, less for larger batches")
+    why.append(f"R1 {gamma:.3g}: {_GAMMA:g} at 64×64 in batches of 16, more for more pixels, less for larger batches")
     wanted, reason, seen = _widened(wanted, compute, minutes, speed or _measured)
     why.append(reason)
     wanted, reason = _jittered(wanted, data, seen)
@@ -90,9 +90,9 @@ def _sound(wanted: Recipe) -> Recipe:
 
 
 def _batched(wanted: Recipe, data: Prepared, compute: Compute) -> tuple[Recipe, str]:
-    """Batches of 32, of 64 on a card; of a quarter of the drawings where they are few."""
+    """Batches of 16, of 64 on a card; of a quarter of the drawings where they are few."""
     learned = len(data) - held_out(len(data), wanted.data.held_out)
-    usual = 64 if compute.card else 32
+    usual = 64 if compute.card else 16
     batch = max(4, min(usual, 2 ** int(math.log2(max(1, learned // 4)))))
     why = "as usual on a card" if compute.card else "small, so that it learns often"
     reason = f"batches of {batch}: {why if batch == usual else 'so few drawings'}"
