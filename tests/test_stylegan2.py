@@ -66,9 +66,10 @@ def test_other_sizes_are_refused_with_those_near_them(size: tuple[int, int], nea
     maps(height, width)
 
 
+@pytest.mark.parametrize("patch", [1, 2])
 @pytest.mark.parametrize("resolution", ["16", "[16, 24]", "[32, 16]"])
-def test_pictures_have_the_size_asked_for(resolution: str) -> None:
-    gan = built(f"arch.resolution={resolution}")
+def test_pictures_have_the_size_asked_for(resolution: str, patch: int) -> None:
+    gan = built(f"arch.resolution={resolution}", f"arch.patch={patch}")
     images = gan.generator(torch.randn(4, 8))
     assert images.shape == (4, *gan.image_shape)
     assert gan.discriminator(images).shape == (4,)
@@ -85,6 +86,13 @@ def test_weights_are_as_many_as_the_layers_say() -> None:
     blocks = sum(i * i * 9 + i + i * o * 9 + o + i * o for i, o in [(4, 8), (8, 8)])
     end = 9 * 8 * 9 + 8 + 8 * 16 * 8 + 8 + 8 + 1
     assert sum(p.numel() for p in gan.discriminator.parameters()) == 3 * 4 + 4 + blocks + end
+
+
+def test_patches_spare_the_largest_maps() -> None:
+    plain, spared = built(), built("arch.patch=2")
+    assert spared.config.maps() == plain.config.maps()[:-1] == [(4, 4), (8, 8)] and spared.config.filters() == [8, 4]
+    assert spared.generator.to_image[-1](torch.randn(2, 4, 8, 8), torch.randn(2, 8)).shape == (2, 3, 16, 16)
+    assert spared.discriminator.from_image(torch.randn(2, 3, 16, 16)).shape == (2, 4, 8, 8)
 
 
 # ── layers ──
@@ -117,15 +125,6 @@ def test_small_weights_draw_the_same_fainter_and_turn_further_with_a_step() -> N
         step.step()
         turned.append(1 - torch.cosine_similarity(before, weight.detach().flatten(), dim=0))
     assert turned[1] > 20 * turned[0] > 0
-
-
-def test_enlarging_and_reducing_are_folded_into_the_weights() -> None:
-    torch.manual_seed(1)
-    x, weight = torch.randn(2, 5, 6, 4), torch.randn(3, 5, 3, 3)
-    large = F.conv2d(F.interpolate(x, scale_factor=2.0), weight, padding=1)
-    torch.testing.assert_close(F.conv_transpose2d(x, stylegan2.enlarging(weight), stride=2, padding=1), large)
-    small = F.avg_pool2d(F.conv2d(x, weight, padding=1), 2)
-    torch.testing.assert_close(F.conv2d(x, stylegan2.reducing(weight), stride=2, padding=1), small)
 
 
 def test_noise_is_drawn_anew_while_training_only() -> None:
@@ -208,8 +207,9 @@ def test_path_length_is_lazy_and_can_be_left_out() -> None:
         assert ["path" in gan.g_terms(batch, Clock(step=step)).losses for step in range(3)] == due
 
 
-def test_it_learns_with_every_regulariser_and_finite_gradients(tmp_path: Path) -> None:
-    setting = tiny("objective.r1_gamma=1", "objective.r1_every=2", "arch.path_every=2")
+@pytest.mark.parametrize("patch", [1, 2])
+def test_it_learns_with_every_regulariser_and_finite_gradients(patch: int, tmp_path: Path) -> None:
+    setting = tiny("objective.r1_gamma=1", "objective.r1_every=2", "arch.path_every=2", f"arch.patch={patch}")
     state = State.fresh(setting, CPU)
     before = {name: p.detach().clone() for name, p in state.gan.named_parameters()}
     pixels = torch.randint(0, 256, (8, 3, 16, 16), dtype=torch.uint8).numpy()

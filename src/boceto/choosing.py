@@ -128,7 +128,7 @@ def _widened(wanted: Recipe, compute: Compute, minutes: float, speed: Speed) -> 
     enough = _IMAGES * math.sqrt(minutes)
     chosen, seen = wanted, 0.0
     for width in _WIDTHS:
-        wider = wanted.changed([f"arch.width={width}", f"arch.most={min(512, 8 * width)}"])
+        wider = wanted.changed([f"arch.width={width}", f"arch.most={min(512, 4 * width)}"])
         images = speed(wider, compute) * minutes * 60
         if images >= enough or width == _WIDTHS[0]:
             chosen, seen = wider, images

@@ -2,16 +2,18 @@
 
 z (N, z_dim), labels (N, c_dim) → w (N, w_dim) → image (N, C, H, W) → logit (N,).
 
-    G  a learned smallest map, one convolution; a block a size: ×2 and a convolution 3×3, another convolution 3×3. Every
+    G  a learned smallest map, one convolution; a block a size: a convolution 3×3 and ×2, another convolution 3×3. Every
        convolution takes its style from w: weights are modulated by it and demodulated (§2.2), noise and bias are added,
        LeakyReLU 0.2. Each size gives an image, all are added up, enlarged (skip connections, fig. 7b)
-    D  1×1; a block a size: convolution 3×3, convolution 3×3 and ÷2, beside them 1×1 and ÷2 (residual, fig. 7c);
+    D  1×1; a block a size: convolution 3×3, ÷2 and convolution 3×3, beside them ÷2 and 1×1 (residual, fig. 7c);
        minibatch stddev, convolution 3×3, dense, dense 1.  All layers have equalised learning rates; no norm
     filters  ``width`` on the largest map, twice as many on each smaller one, ``most`` at the most
 
 Modulating the weights for each picture is the same as scaling what goes into the convolution and what comes out of it,
-which needs no convolution of its own for each picture, nor any compiled operation. Enlarging or reducing is folded into
-the weights (nearest ×2 before, mean ÷2 after): a kernel 4×4 of stride 2 does both at 4/9 of the cost.
+which needs no convolution of its own for each picture, nor any compiled operation. Convolutions that change the size
+work on the smaller map: ×2 comes after them (bilinear, which blurs with [1, 3, 3, 1]), ÷2 before (mean). ``patch`` = 2
+spares the largest maps, on which narrow nets spend most of their time: the image is read, and each size's image drawn,
+by a convolution 4×4 of stride 2.
 
 Demodulated, weights of any size draw the same. But a step of Adam has a size of its own: weights of a fifth
 (``init_std``) turn five times as far with it, and less and less as they grow. In a short training that decides.
@@ -24,7 +26,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Annotated, ClassVar, final
+from typing import Annotated, ClassVar, Literal, final
 
 import torch
 import torch.nn.functional as F
@@ -50,6 +52,7 @@ class Config(Doubling):
     depth: int = Field(8, ge=1, le=16, description="dense layers from z to w")
     mapping_rate: Annotated[float, Field(gt=0, le=1)] = Field(0.01, description="how much slower those learn")
     width: int = Field(256, ge=1, le=2048, description="filters on the largest map, doubled on each smaller one")
+    patch: Literal[1, 2] = Field(1, description="pixels a side read and drawn at once; 2 spares the largest maps")
     noise: bool = Field(True, description="noise for each pixel")
     mixing: Annotated[float, Field(ge=0, le=1)] = Field(0.9, description="share of pictures of two mixed styles")
     path_weight: NotNegative = Field(2.0, description="strength of path length regularisation; 0 = none")
@@ -59,25 +62,10 @@ class Config(Doubling):
         1.0, description="deviation of the weights of G's convolutions at first; smaller ones learn as much quicker"
     )
 
-
-# ── convolutions that change the size ──
-
-
-def enlarging(weight: Tensor) -> Tensor:
-    """(O, C, 3, 3) → (C, O, 4, 4): its transposed convolution of stride 2 is nearest ×2 and then that convolution."""
-    return (_shifted(weight)).flip(2, 3).transpose(0, 1)
-
-
-def reducing(weight: Tensor) -> Tensor:
-    """(O, C, 3, 3) → (O, C, 4, 4): its convolution of stride 2 is that convolution and then the mean of 2×2."""
-    return _shifted(weight) / 4
-
-
-def _shifted(weight: Tensor) -> Tensor:
-    """The sum of the kernel's four places in 4×4 (Karras et al. 2018, official code's fused scaling)."""
-    wide = F.pad(weight, (1, 1, 1, 1))
-    rows = wide[:, :, 1:] + wide[:, :, :-1]
-    return rows[:, :, :, 1:] + rows[:, :, :, :-1]
+    def maps(self) -> list[tuple[int, int]]:
+        """Sides (h, w) of the maps, the smallest first."""
+        found = super().maps()
+        return found[:-1] if self.patch == 2 else found
 
 
 # ── G ──
@@ -100,11 +88,10 @@ class Styled(nn.Module):
         power = style.float().square() @ weight.float().square().sum((2, 3)).t()  # of each output, for each picture
         level = torch.rsqrt(power + 1e-8) * _ROOT
         x = x * style[:, :, None, None]
-        if self.up:
-            y = products.conv_transpose2d(x, enlarging(weight), None, 2, (1, 1))
-        else:
-            y = products.conv2d(x, weight, None, 1, (1, 1))
+        y = products.conv2d(x, weight, None, 1, (1, 1))
         y = torch.addcmul(self.bias.to(y.dtype)[:, None, None], y, level.to(y.dtype)[:, :, None, None])
+        if self.up:
+            y = F.interpolate(y, scale_factor=2.0, mode="bilinear")
         if self.noise is not None:
             y = self.noise(y)
         return F.leaky_relu(y, 0.2, inplace=True)
@@ -128,6 +115,21 @@ class ToImage(nn.Module):
         return image
 
 
+class ToLargeImage(nn.Module):
+    """A modulated convolution 4×4 that draws at twice the sides: (N, C, h, w), (N, w_dim) → (N, O, 2h, 2w)."""
+
+    def __init__(self, config: Config, below: int, channels: int) -> None:
+        super().__init__()
+        self.style = Equalised(nn.Linear(config.w_dim, below), gain=1.0, start=1.0)
+        self.weight = nn.Parameter(config.init_std * torch.randn(below, channels, 4, 4))
+        self.scale = 1 / math.sqrt(below * 4)  # a pixel is made of 2×2 of them
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        x = x * self.style(w)[:, :, None, None]
+        return products.conv_transpose2d(x, self.weight * self.scale, self.bias, 2, (1, 1))
+
+
 class Generator(nn.Module):
     """z with labels behind (N, z_dim + c_dim) → (N, C, H, W), about [-1, 1].
 
@@ -147,7 +149,8 @@ class Generator(nn.Module):
         self.convolve = nn.ModuleList(
             Styled(config, width, width, side) for width, side in zip(filters, sides, strict=True)
         )
-        self.to_image = nn.ModuleList(ToImage(config, width, config.channels) for width in filters)
+        drawing = ToLargeImage if config.patch == 2 else ToImage
+        self.to_image = nn.ModuleList(drawing(config, width, config.channels) for width in filters)
         self.path_mean: Tensor  # running mean of path lengths
         self.register_buffer("path_mean", torch.zeros(()))
 
@@ -183,19 +186,6 @@ class Generator(nn.Module):
 # ── D ──
 
 
-class Reduce(nn.Module):
-    """An equalised convolution 3×3 and the mean of 2×2, in one: (N, C, h, w) → (N, O, h/2, w/2)."""
-
-    def __init__(self, below: int, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(width, below, 3, 3))
-        self.bias = nn.Parameter(torch.zeros(width))
-        self.scale = _ROOT / math.sqrt(below * 9)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return products.conv2d(x, reducing(self.weight * self.scale), self.bias, 2, (1, 1))
-
-
 class Block(nn.Module):
     """(N, C, h, w) → (N, O, h/2, w/2): two convolutions, and a way past them."""
 
@@ -204,7 +194,8 @@ class Block(nn.Module):
         self.main = nn.Sequential(
             Equalised(nn.Conv2d(below, below, 3, padding=1)),
             nn.LeakyReLU(0.2, inplace=True),
-            Reduce(below, width),
+            nn.AvgPool2d(2),
+            Equalised(nn.Conv2d(below, width, 3, padding=1)),
             nn.LeakyReLU(0.2, inplace=True),
         )
         self.past = Equalised(nn.Conv2d(below, width, 1, bias=False), gain=1.0)
@@ -221,8 +212,9 @@ class Discriminator(nn.Module):
         super().__init__()
         (height, width), *_ = config.maps()
         filters = config.filters()
+        kernel, stride, padding = (4, 2, 1) if config.patch == 2 else (1, 1, 0)
         self.from_image = nn.Sequential(
-            Equalised(nn.Conv2d(config.channels, filters[-1], 1)), nn.LeakyReLU(0.2, inplace=True)
+            Equalised(nn.Conv2d(config.channels, filters[-1], kernel, stride, padding)), nn.LeakyReLU(0.2, inplace=True)
         )
         self.blocks = nn.ModuleList(Block(above, below) for below, above in itertools.pairwise(filters))
         smallest = filters[0]
