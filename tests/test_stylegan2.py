@@ -118,7 +118,7 @@ def test_small_weights_draw_the_same_fainter_and_turn_further_with_a_step() -> N
     torch.testing.assert_close(small(z), 0.1 * large(z), rtol=1e-3, atol=1e-4)
     turned = []
     for net in (large, small):
-        weight = net.convolve[1].weight
+        weight = net.get_parameter("convolve.1.weight")
         before = weight.detach().flatten().clone()
         step = torch.optim.Adam([weight], 0.01, betas=(0.0, 0.99))
         net(z).square().mean().backward()
