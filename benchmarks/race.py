@@ -196,13 +196,13 @@ def scored(names: Sequence[str], out: Path, held: Path, features: str) -> dict[s
 
 
 def chart(told: dict[str, Any]) -> Any:
-    """KID and recall against minutes."""
+    """KID and precision against minutes."""
     from matplotlib.figure import Figure
 
     from boceto.reporting.figures import GRID
 
     figure = Figure(figsize=(9.6, 3.9), layout="constrained")
-    for axes, key in zip(figure.subplots(1, 2), ("kid", "recall"), strict=True):
+    for axes, key in zip(figure.subplots(1, 2), ("kid", "precision"), strict=True):
         for (name, points), colour in zip(told["of"].items(), COLOURS, strict=False):
             x = [point["minutes"] for point in points]
             values = [[point["scores"][key][part] for point in points] for part in ("value", "low", "high")]
