@@ -71,7 +71,7 @@ def run_demo(out: Path, *, pictures: int, minutes: float, device_name: str) -> N
         f"resume {quoted(run)} --set train.minutes={4 * minutes:g}": f"train on, to {4 * minutes:g} minutes in all",
         f"sample {quoted(run)} -n 100 --seed 1 -o sheet.png": "more drawings",
         "prepare YOUR_DRAWINGS -o data": "then your own: any folder of pictures",
-        "train dcgan-64-quick --data data --out run --minutes 30": "and a generator of them",
+        "train auto --data data --out run --minutes 30": "and a generator of them",
     }
     boceto, longest = program(), max(map(len, commands))
     for command, comment in commands.items():
