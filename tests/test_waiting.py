@@ -94,6 +94,7 @@ def trained(name: str, device: str, count: int = 2) -> None:
         table = {key: part for key, part in table.items() if key not in ("objective", "balance", "augment")}
     else:
         table["arch"] |= {"d_norm": "none"} if name in ("dcgan", "convolutional") else {}
+        table["arch"] |= {"path_every": 2} if name == "stylegan2" else {}
     wanted = recipe.parse(table, "test")
     compute = Compute(torch.device(device), torch.float32, device)
     state = State.fresh(wanted, compute)

@@ -12,11 +12,10 @@ z (N, z_dim), labels (N, c_dim) → w (N, w_dim) → image (N, C, H, W) → logi
 Modulating the weights for each picture is the same as scaling what goes into the convolution and what comes out of it,
 which needs no convolution of its own for each picture, nor any compiled operation. Convolutions that change the size
 work on the smaller map: ×2 comes after them (bilinear, which blurs with [1, 3, 3, 1]), ÷2 before (mean). ``patch`` = 2
-spares the largest maps, on which narrow nets spend most of their time: the image is read, and each size's image drawn,
-by a convolution 4×4 of stride 2.
+spares the largest maps: the image is read, and each size's image drawn, by a convolution 4×4 of stride 2.
 
 Demodulated, weights of any size draw the same. But a step of Adam has a size of its own: weights of a fifth
-(``init_std``) turn five times as far with it, and less and less as they grow. In a short training that decides.
+(``init_std``) turn five times as far with it, and less and less as they grow: short trainings gain (docs/log.md).
 
 Style mixing (Karras et al. 2019, §3.1), truncation in W, lazy R1 by ``objective``, path length by ``path_weight``.
 Labels: G's mapping takes them beside z, D's logit gains ⟨embedding, features⟩ / √dim (Miyato & Koyama 2018).
